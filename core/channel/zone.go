@@ -1,0 +1,55 @@
+package channel
+
+import (
+	"time"
+
+	"github.com/dunlinmq/dunlin/core/session"
+)
+
+// Zone is the frozen bundle of protocol limits that a listener's clients share.
+// Names and defaults are EMQ X 4's zone keys (emqx4 §2.2) unless said otherwise.
+type Zone struct {
+	Name string
+
+	IdleTimeout       time.Duration // until CONNECT; default 15 s
+	AllowAnonymous    Anonymous     // default AnonymousLoopback
+	EnableACL         bool
+	ACLNoMatch        bool // allow when nobody decides
+	ACLDenyDisconnect bool // acl_deny_action = disconnect
+	BypassAuth        bool // bypass_auth_plugins
+
+	MaxPacketSize         uint32 // bytes, both ways; default 1 MiB
+	MaxClientIDLen        int    // bytes; default 65535
+	MaxTopicLevels        int    // 0: no limit; default 128
+	MaxQoS                byte   // default 2
+	MaxTopicAlias         uint16 // inbound; default 65535 as EMQ X 4 says; memory is bounded by MaxPacketSize
+	RetainAvailable       bool
+	WildcardAvailable     bool
+	SharedAvailable       bool
+	ServerKeepAlive       uint16        // seconds; 0: the client's value stands
+	KeepaliveBackoff      float64       // closed after keepalive * backoff * 2; default 0.75
+	MaxSubscriptions      int           // 0: no limit
+	SessionExpiry         time.Duration // 3.x with clean session 0; default 2 h
+	MaxSessionExpiry      uint32        // cap of what a 5.0 client may ask, seconds; default 0xFFFFFFFF
+	ReceiveMaximum        uint16        // announced to 5.0 clients; 0: 65535
+	IgnoreLoopDeliver     bool          // 3.x: do not deliver a client's own messages to it
+	UseUsernameAsClientID bool
+	Mountpoint            string // prefix of every topic, %c and %u replaced; "" none
+	ResponseInformation   string
+	MaxBacklog            int // bytes not taken by the socket above which QoS 0 is dropped and QoS 1/2 wait; default 1 MiB
+
+	Session session.Config
+}
+
+// Anonymous says which clients may connect without a decision of an
+// authentication plugin.
+type Anonymous byte
+
+// The values of allow_anonymous.
+const (
+	// AnonymousLoopback accepts clients from this machine until an
+	// authentication plugin is loaded: the default.
+	AnonymousLoopback Anonymous = iota
+	AnonymousAllow
+	AnonymousDeny
+)

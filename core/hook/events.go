@@ -1,0 +1,160 @@
+package hook
+
+import (
+	"time"
+
+	"github.com/dunlinmq/dunlin/core/message"
+	"github.com/dunlinmq/dunlin/core/packet"
+)
+
+// Verdict is what a callback of an intercepting hook decided.
+type Verdict byte
+
+// The verdicts. Next means "not mine": the next callback is asked; when nobody
+// decides, the zone's default holds.
+const (
+	Next Verdict = iota
+	Allow
+	Deny
+	Continue // enhanced authentication: another AUTH exchange is needed
+	Drop     // publish: acknowledged as usual, routed to nobody
+)
+
+// ConnectEvent is a decoded CONNECT before any check. A callback may change
+// the limits, and refuse by setting Reason to a code >= 0x80.
+type ConnectEvent struct {
+	Client *Client
+	Packet *packet.Connect
+	Reason packet.ReasonCode
+	Text   string // reason string for a 5.0 client
+}
+
+// AuthEvent asks who a client is. The first callback that does not answer Next
+// decides; principal, permissions and so on are written into Client.
+type AuthEvent struct {
+	Client   *Client
+	Password []byte // nil if the CONNECT had none
+	Method   string // Authentication Method of enhanced authentication; "" if none
+	Data     []byte // Authentication Data of the CONNECT or AUTH packet
+	Reauth   bool   // a re-authentication of a connected client [MQTT-4.12.1]
+	State    any    // belongs to the callback that answered Continue; carried to its next call
+
+	Verdict Verdict
+	Reason  packet.ReasonCode // with Deny; 0 means NotAuthorized
+	Text    string            // with Deny: reason string for a 5.0 client
+	Reply   []byte            // Authentication Data to send with AUTH or CONNACK
+}
+
+// ACLEvent asks whether a client may publish to a topic or subscribe a filter.
+type ACLEvent struct {
+	Client *Client
+	Action Action
+	Topic  string // topic name, or topic filter without share prefix
+	QoS    byte
+	Retain bool
+
+	Verdict  Verdict
+	Reason   packet.ReasonCode // with Deny; 0 means NotAuthorized
+	CacheTTL time.Duration     // 0: not cached
+}
+
+// SubscribeEvent is one SUBSCRIBE, before its filters are authorised.
+// A callback may change a filter and its options, or set its code >= 0x80.
+type SubscribeEvent struct {
+	Client  *Client
+	Props   packet.Props
+	Filters []packet.Filter
+	Codes   []packet.ReasonCode // one a filter; >= 0x80 refuses it
+}
+
+// UnsubscribeEvent is one UNSUBSCRIBE; a callback may change the filters.
+type UnsubscribeEvent struct {
+	Client  *Client
+	Props   packet.Props
+	Filters []string
+}
+
+// PublishEvent is one message before it is routed. Msg is immutable: a
+// callback that rewrites puts a changed copy in its place. Each callback sees
+// what the ones before it made; Drop and Deny end the chain for the message.
+type PublishEvent struct {
+	Client *Client // nil for messages that no client sent
+	Msg    *message.Message
+
+	Verdict Verdict           // Next and Allow both pass
+	Reason  packet.ReasonCode // with Deny; 0 means NotAuthorized
+	// Also are further messages to publish after this one, as the plugin's own.
+	Also []*message.Message
+}
+
+// DeliverEvent is one message before it goes to one subscriber.
+type DeliverEvent struct {
+	Client  *Client
+	Msg     *message.Message // may be replaced by a changed copy
+	Verdict Verdict          // Drop: not sent
+}
+
+// ConnectionEvent tells of a connected or disconnected client.
+type ConnectionEvent struct {
+	Client *Client
+	At     time.Time
+	Reason packet.ReasonCode // disconnected: the reason on the wire
+	Text   string            // disconnected: EMQ X 4's word for it: normal, keepalive_timeout, takeovered, kicked ...
+}
+
+// SubscriptionEvent tells of a subscription made or removed.
+type SubscriptionEvent struct {
+	Client *Client
+	Filter string // as stored, with its share prefix
+	Opts   message.SubOptions
+	New    bool // subscribed: it did not replace one
+}
+
+// SessionEvent tells of a session's life.
+type SessionEvent struct {
+	ClientID string
+	Client   *Client // the connection's facts; nil when no connection is involved (expired)
+	At       time.Time
+}
+
+// MessageEvent tells of a message that was published, delivered, acked or
+// dropped. The callback must not keep Msg without Detach.
+type MessageEvent struct {
+	Client *Client // the publisher (published), else the subscriber; may be nil
+	// ClientID is the subscriber's id where Client is nil (an offline session).
+	ClientID string
+	Msg      *message.Message
+	Reason   string // dropped: EMQ X 4's word: no_subscribers, queue_full, expired, too_large, no_local, qos0_msg ...
+}
+
+// RetainEvent is one PUBLISH with RETAIN for the provider of retained messages,
+// told before the PUBLISH is acknowledged.
+type RetainEvent struct {
+	Client *Client // nil for messages that no client sent
+	Msg    *message.Message
+
+	Verdict Verdict // Deny: the PUBLISH is refused with Reason
+	Reason  packet.ReasonCode
+}
+
+// RetainedReadEvent is one new subscription for the provider of retained
+// messages. The provider answers by asking the topic store to deliver.
+type RetainedReadEvent struct {
+	Client *Client
+	Filter string // without share prefix; never a shared subscription
+	Opts   message.SubOptions
+	New    bool // the subscription did not exist (Retain Handling 1)
+
+	// Replay is what to send, in order; the provider appends.
+	Replay []Source
+}
+
+// Source yields messages that the core sends to one client at the pace of that
+// client's window and socket, without blocking its other traffic.
+type Source interface {
+	// Next appends at most n messages to dst. done: there are no more, and the
+	// source is closed. It never waits.
+	Next(now int64, n int, dst []*message.Message) (msgs []*message.Message, done bool)
+	// Close gives the source up early. Idempotent.
+	Close()
+}

@@ -1,0 +1,43 @@
+package router
+
+import "github.com/dunlinmq/dunlin/core/message"
+
+// Subscriber receives matched messages: a client's session (online or not) or a
+// plugin's internal subscription.
+type Subscriber interface {
+	// ClientID names the subscriber; unique in the node.
+	ClientID() string
+	// Online tells whether the subscriber can send now. Shared groups prefer
+	// members that can.
+	Online() bool
+	// Deliver takes d. It never blocks and calls no hook: it appends to a bounded
+	// mailbox and, if the subscriber has to be run, calls b.Touch.
+	Deliver(b *Batch, d message.Delivery)
+}
+
+// Sink is a subscriber's engine that a batch runs once when all of the batch's
+// messages are delivered: one write for many messages.
+type Sink interface {
+	// Flush runs what was delivered since the sink was touched.
+	Flush(b *Batch)
+}
+
+// Batch is the work of one socket read (or of one burst of another publisher)
+// and the sinks that it touched. It is owned by one goroutine.
+type Batch struct {
+	Now   int64 // Unix nanoseconds; set at the batch's start
+	sinks []Sink
+}
+
+// Touch asks for one Flush of s when the batch ends. The caller makes sure that
+// a sink is touched once until it is flushed.
+func (b *Batch) Touch(s Sink) { b.sinks = append(b.sinks, s) }
+
+// Flush runs the touched sinks, and those that they touch, until none is left.
+func (b *Batch) Flush() {
+	for i := 0; i < len(b.sinks); i++ {
+		b.sinks[i].Flush(b)
+	}
+	clear(b.sinks)
+	b.sinks = b.sinks[:0]
+}
