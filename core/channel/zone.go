@@ -3,6 +3,7 @@ package channel
 import (
 	"time"
 
+	"github.com/dunlinmq/dunlin/core/access"
 	"github.com/dunlinmq/dunlin/core/session"
 )
 
@@ -12,11 +13,9 @@ type Zone struct {
 	Name string
 
 	IdleTimeout       time.Duration // until CONNECT; default 15 s
-	AllowAnonymous    Anonymous     // default AnonymousLoopback
-	EnableACL         bool
-	ACLNoMatch        bool // allow when nobody decides
-	ACLDenyDisconnect bool // acl_deny_action = disconnect
-	BypassAuth        bool // bypass_auth_plugins
+	Access            access.Policy // allow_anonymous, enable_acl, acl_nomatch, bypass_auth_plugins
+	ACLDenyDisconnect bool          // acl_deny_action = disconnect
+	ACLCacheSize      int           // verdicts remembered per client (acl_cache_max_size); default 32; 0: none
 
 	MaxPacketSize         uint32 // bytes, both ways; default 1 MiB
 	MaxClientIDLen        int    // bytes; default 65535
@@ -40,16 +39,3 @@ type Zone struct {
 
 	Session session.Config
 }
-
-// Anonymous says which clients may connect without a decision of an
-// authentication plugin.
-type Anonymous byte
-
-// The values of allow_anonymous.
-const (
-	// AnonymousLoopback accepts clients from this machine until an
-	// authentication plugin is loaded: the default.
-	AnonymousLoopback Anonymous = iota
-	AnonymousAllow
-	AnonymousDeny
-)

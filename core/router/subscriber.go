@@ -25,9 +25,17 @@ type Sink interface {
 // Batch is the work of one socket read (or of one burst of another publisher)
 // and the sinks that it touched. It is owned by one goroutine.
 type Batch struct {
-	Now   int64 // Unix nanoseconds; set at the batch's start
-	sinks []Sink
+	Now     int64 // Unix nanoseconds; set at the batch's start
+	sinks   []Sink
+	matches Matches
 }
+
+// Matches is the batch's scratch for [Router.Match], so that matching a message
+// allocates nothing. Its content is good until the next call.
+func (b *Batch) Matches() *Matches { return &b.matches }
+
+// Touched is how many sinks wait for the batch's end.
+func (b *Batch) Touched() int { return len(b.sinks) }
 
 // Touch asks for one Flush of s when the batch ends. The caller makes sure that
 // a sink is touched once until it is flushed.

@@ -1,0 +1,210 @@
+// Package access answers yes or no for connect, publish and subscribe:
+// authentication chain, permission lists, verdict cache, acl chain, default.
+// It refuses to know packets, sessions and sockets.
+package access
+
+import (
+	"strings"
+	"time"
+
+	"github.com/dunlinmq/dunlin/core/hook"
+	"github.com/dunlinmq/dunlin/core/packet"
+	"github.com/dunlinmq/dunlin/core/topic"
+)
+
+// Policy is what a zone says about access (emqx4 §2.2).
+type Policy struct {
+	Anonymous  Anonymous
+	BypassAuth bool // bypass_auth_plugins: nobody asks the authentication chain
+	EnableACL  bool // enable_acl; off: every publish and subscribe is allowed
+	NoMatch    bool // acl_nomatch: what holds when nobody decides; true: allow
+}
+
+// Anonymous says which clients may connect without a decision of an
+// authentication plugin.
+type Anonymous byte
+
+// The values of allow_anonymous.
+const (
+	// AnonymousLoopback accepts clients from this machine until an
+	// authentication plugin is loaded. The default.
+	AnonymousLoopback Anonymous = iota
+	AnonymousAllow
+	AnonymousDeny
+)
+
+// Access decides by the plugins bound to the hook points. It has no state of
+// its own; the verdict cache belongs to each client's channel.
+type Access struct {
+	hooks *hook.Points
+}
+
+// New returns an Access over the hook points.
+func New(hooks *hook.Points) *Access { return &Access{hooks: hooks} }
+
+// Authenticate asks the chain who the client is; e carries the answer. The
+// first callback that does not answer Next decides. When nobody does, a client
+// is refused as soon as any authentication plugin is loaded, unless the zone
+// allows anonymous clients by name: fail closed.
+func (a *Access) Authenticate(p *Policy, e *hook.AuthEvent) {
+	chain := a.hooks.ClientAuthenticate.Chain()
+	if p.BypassAuth {
+		chain = nil
+	}
+	for _, ask := range chain {
+		if ask(e); e.Verdict != hook.Next {
+			return
+		}
+	}
+	switch {
+	case e.Method != "":
+		e.Verdict, e.Reason = hook.Deny, packet.BadAuthenticationMethod
+	case p.BypassAuth, p.Anonymous == AnonymousAllow, p.Anonymous == AnonymousLoopback && chain == nil && e.Client.Loopback():
+		e.Verdict = hook.Allow
+	case e.Client.HasUsername:
+		e.Verdict, e.Reason = hook.Deny, packet.BadUserNameOrPassword
+	default:
+		e.Verdict, e.Reason = hook.Deny, packet.NotAuthorized
+	}
+}
+
+// Check decides es, which all belong to one client: each Verdict becomes Allow
+// or Deny. cache may be nil. now is Unix nanoseconds. The acl chain is asked
+// once for all that neither a permission list nor the cache decides.
+func (a *Access) Check(p *Policy, cache *Cache, now int64, es []hook.ACLEvent) {
+	chain := a.hooks.ClientCheckACL.Chain()
+	if !a.decideLocally(p, cache, now, es, chain) {
+		return
+	}
+	for _, ask := range chain {
+		ask(es)
+	}
+	for i := range es {
+		e := &es[i]
+		if e.Verdict != hook.Next {
+			if cache != nil && e.CacheTTL > 0 {
+				cache.put(now, e)
+			}
+			continue
+		}
+		settle(e, p.NoMatch)
+	}
+}
+
+// decideLocally decides what needs no plugin and tells whether something is
+// left for the chain.
+func (a *Access) decideLocally(p *Policy, cache *Cache, now int64, es []hook.ACLEvent, chain []hook.InterceptMany[hook.ACLEvent]) (left bool) {
+	for i := range es {
+		e := &es[i]
+		switch c := e.Client; {
+		case !p.EnableACL || c.Superuser:
+			e.Verdict = hook.Allow
+		case c.Permissions != nil && permitted(c.Permissions, e):
+		case cache != nil && cache.get(now, e):
+		case chain != nil:
+			left = true
+		default:
+			settle(e, p.NoMatch)
+		}
+	}
+	return left
+}
+
+// Trivial tells that every check of the client ends in "allow" without looking
+// at the topic, so that the hot path need not build events.
+func (a *Access) Trivial(p *Policy, c *hook.Client) bool {
+	return !p.EnableACL || c.Superuser ||
+		(p.NoMatch && c.Permissions == nil && a.hooks.ClientCheckACL.Chain() == nil)
+}
+
+func settle(e *hook.ACLEvent, allow bool) {
+	if allow {
+		e.Verdict = hook.Allow
+		return
+	}
+	e.Verdict = hook.Deny
+}
+
+// permitted evaluates a permission list: the first line that speaks of the
+// action and covers the topic decides.
+func permitted(list []hook.Permission, e *hook.ACLEvent) bool {
+	for i := range list {
+		l := &list[i]
+		if l.Action&e.Action == 0 || !covers(l.Filter, e) {
+			continue
+		}
+		allow := l.Allow
+		if allow && e.Action == hook.Publish && (e.QoS > l.MaxQoS || e.Retain && !l.Retain) {
+			allow = false
+		}
+		settle(e, allow)
+		return true
+	}
+	return false
+}
+
+// covers tells whether a line's filter speaks of everything the event asks for.
+func covers(filter string, e *hook.ACLEvent) bool {
+	if e.Action == hook.Subscribe {
+		return topic.Covers(filter, e.Topic)
+	}
+	return topic.Match(filter, e.Topic)
+}
+
+// Cache remembers the acl chain's verdicts for one client. Owned by the
+// client's channel. Its size is bounded; a full cache forgets everything, which
+// costs calls and never a wrong verdict.
+type Cache struct {
+	max     int
+	entries map[cacheKey]cacheEntry
+}
+
+type cacheKey struct {
+	topic  string
+	action hook.Action
+	qos    byte
+	retain bool
+}
+
+type cacheEntry struct {
+	until  int64
+	allow  bool
+	reason packet.ReasonCode
+}
+
+// NewCache returns a cache of at most limit verdicts; nil for 0.
+func NewCache(limit int) *Cache {
+	if limit <= 0 {
+		return nil
+	}
+	return &Cache{max: limit}
+}
+
+// Clear forgets all verdicts.
+func (c *Cache) Clear() { c.entries = nil }
+
+func keyOf(e *hook.ACLEvent) cacheKey {
+	return cacheKey{topic: e.Topic, action: e.Action, qos: e.QoS, retain: e.Retain}
+}
+
+func (c *Cache) get(now int64, e *hook.ACLEvent) bool {
+	if c.entries == nil {
+		return false
+	}
+	v, ok := c.entries[keyOf(e)]
+	if !ok || now >= v.until {
+		return false
+	}
+	settle(e, v.allow)
+	e.Reason = v.reason
+	return true
+}
+
+func (c *Cache) put(now int64, e *hook.ACLEvent) {
+	if c.entries == nil || len(c.entries) >= c.max {
+		c.entries = make(map[cacheKey]cacheEntry)
+	}
+	k := keyOf(e)
+	k.topic = strings.Clone(k.topic) // the event's topic is borrowed
+	c.entries[k] = cacheEntry{until: now + int64(min(e.CacheTTL, 24*time.Hour)), allow: e.Verdict == hook.Allow, reason: e.Reason}
+}

@@ -1,0 +1,172 @@
+// Package broker is the one publish pipeline of the node: every message of a
+// client, will, plugin, $SYS, admin or peer goes through the same named stages.
+// It refuses to know sessions, sockets and who the publisher is.
+package broker
+
+import (
+	"sync/atomic"
+
+	"github.com/dunlinmq/dunlin/core/hook"
+	"github.com/dunlinmq/dunlin/core/message"
+	"github.com/dunlinmq/dunlin/core/packet"
+	"github.com/dunlinmq/dunlin/core/router"
+)
+
+// MaxHops is how often plugins may publish a message on before it is dropped:
+// the guard against loops between plugins.
+const MaxHops = 8
+
+// Config names the node in message ids.
+type Config struct {
+	Node        uint32
+	Incarnation uint32
+}
+
+// Broker routes messages. Safe for concurrent use.
+type Broker struct {
+	// Immutable after New.
+	cfg    Config
+	hooks  *hook.Points
+	router *router.Router
+
+	seq atomic.Uint64 // the last message id; a batch takes a range at once
+}
+
+// New returns a Broker over the hook points and the router.
+func New(cfg Config, hooks *hook.Points, r *router.Router) *Broker {
+	return &Broker{cfg: cfg, hooks: hooks, router: r}
+}
+
+// Publish takes the messages of es in order through the stages: message.publish
+// hooks, retained store, match, deliver. On return each event's Verdict and
+// Reason say what came of it: Allow with Success or NoMatchingSubscribers, Drop
+// with Success, or Deny with a code >= 0x80. Messages are in the mailboxes of
+// their subscribers when Publish returns, so the caller may acknowledge; they
+// are written when the batch is flushed.
+func (k *Broker) Publish(b *router.Batch, es []hook.PublishEvent) {
+	k.number(b, es)
+	for _, fold := range k.hooks.MessagePublish.Chain() {
+		fold(es)
+	}
+	k.retain(es)
+	for i := range es {
+		k.route(b, &es[i])
+	}
+}
+
+// PublishOne is Publish for a publisher that is not a client.
+func (k *Broker) PublishOne(b *router.Batch, m *message.Message) packet.ReasonCode {
+	es := [1]hook.PublishEvent{{Msg: m}}
+	k.Publish(b, es[:])
+	return es[0].Reason
+}
+
+// number gives each message its id and time.
+func (k *Broker) number(b *router.Batch, es []hook.PublishEvent) {
+	n := uint64(len(es))
+	seq := k.seq.Add(n) - n
+	for i := range es {
+		m := es[i].Msg
+		m.ID = message.ID{Node: k.cfg.Node, Incarnation: k.cfg.Incarnation, Seq: seq + uint64(i) + 1}
+		if m.Time == 0 {
+			m.Time = b.Now
+		}
+	}
+}
+
+// retain tells the provider of retained messages, once for all of es.
+func (k *Broker) retain(es []hook.PublishEvent) {
+	chain := k.hooks.RetainedStore.Chain()
+	if chain == nil {
+		return
+	}
+	var retained []hook.RetainEvent
+	var at []int
+	for i := range es {
+		if e := &es[i]; e.Msg.Retain && passes(e.Verdict) {
+			retained = append(retained, hook.RetainEvent{Client: e.Client, Msg: e.Msg})
+			at = append(at, i)
+		}
+	}
+	if retained == nil {
+		return
+	}
+	for _, keep := range chain {
+		keep(retained)
+	}
+	for j := range retained {
+		if retained[j].Verdict == hook.Deny {
+			es[at[j]].Verdict, es[at[j]].Reason = hook.Deny, retained[j].Reason
+		}
+	}
+}
+
+// route delivers one message and settles its event.
+func (k *Broker) route(b *router.Batch, e *hook.PublishEvent) {
+	switch {
+	case e.Verdict == hook.Deny:
+		if e.Reason < packet.UnspecifiedError {
+			e.Reason = packet.NotAuthorized
+		}
+	case e.Verdict == hook.Drop:
+		e.Reason = packet.Success
+	case e.Msg.Hops > MaxHops:
+		e.Verdict, e.Reason = hook.Deny, packet.QuotaExceeded
+		k.dropped(e, "loop")
+	default:
+		e.Verdict, e.Reason = hook.Allow, k.dispatch(b, e)
+	}
+	for _, m := range e.Also {
+		k.PublishOne(b, m)
+	}
+}
+
+// dispatch matches and delivers [MQTT-3.3.4-1].
+func (k *Broker) dispatch(b *router.Batch, e *hook.PublishEvent) packet.ReasonCode {
+	m := e.Msg
+	matches := b.Matches()
+	k.router.Match(m.Topic, matches)
+	for _, s := range matches.Subs {
+		s.To.Deliver(b, message.Delivery{Msg: m, Opts: s.Opts})
+	}
+	n := len(matches.Subs)
+	for _, g := range matches.Groups {
+		if s := k.router.Pick(g, m, nil); s != nil {
+			s.To.Deliver(b, message.Delivery{Msg: m, Share: s.Share, Opts: s.Opts})
+			n++
+		}
+	}
+	for _, told := range k.hooks.MessagePublished.Chain() {
+		told(&hook.MessageEvent{Client: e.Client, Msg: m})
+	}
+	if n == 0 {
+		k.dropped(e, "no_subscribers")
+		return packet.NoMatchingSubscribers
+	}
+	return packet.Success
+}
+
+// Redispatch gives a shared delivery whose member went away to another member
+// of its group. It tells whether there was one.
+func (k *Broker) Redispatch(b *router.Batch, d message.Delivery, gone router.Subscriber) bool {
+	matches := b.Matches()
+	k.router.Match(d.Msg.Topic, matches)
+	for _, g := range matches.Groups {
+		if *g.Share() != *d.Share {
+			continue
+		}
+		if s := k.router.Pick(g, d.Msg, gone); s != nil {
+			s.To.Deliver(b, message.Delivery{Msg: d.Msg, Share: s.Share, Opts: s.Opts})
+			return true
+		}
+	}
+	return false
+}
+
+func (k *Broker) dropped(e *hook.PublishEvent, reason string) {
+	for _, told := range k.hooks.MessageDropped.Chain() {
+		told(&hook.MessageEvent{Client: e.Client, Msg: e.Msg, Reason: reason})
+	}
+}
+
+func passes(v hook.Verdict) bool { return v == hook.Next || v == hook.Allow }
