@@ -1,0 +1,207 @@
+package plugin
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Operator is an etc/plugins/<name>.toml: what the operator grants the plugin
+// and changes about it (contract C.8). Immutable once parsed.
+type Operator struct {
+	SHA256    string          // of the artefact, hex; "": not pinned
+	Grant     []string        // capabilities; must cover what the manifest asks for
+	Transport string          // "wasm" or "process"; "": what is there
+	Hooks     map[string]Hook // overrides by hook name: filters, when, on_error, park, timeout, max_payload
+	// Config is the plugin's own configuration, secrets resolved.
+	Config map[string]any
+	doc    *document
+}
+
+type operatorFile struct {
+	Plugin struct {
+		SHA256    string          `toml:"sha256"`
+		Grant     []string        `toml:"grant"`
+		Transport string          `toml:"transport"`
+		Hook      map[string]Hook `toml:"hook"`
+	} `toml:"plugin"`
+	Config map[string]any `toml:"config"`
+}
+
+// Secrets resolves references in the values of a [config] table.
+type Secrets struct {
+	Env func(name string) (string, bool) // os.LookupEnv
+	Dir string                           // relative ${file:...} paths are below it
+}
+
+// ReadOperator reads the file at path. A missing file grants nothing and
+// configures nothing.
+func ReadOperator(path string, s Secrets) (*Operator, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		text, err = nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read plugin configuration: %w", err)
+	}
+	return ParseOperator(path, text, s)
+}
+
+// ParseOperator reads the text of an operator file; name is for messages.
+func ParseOperator(name string, text []byte, s Secrets) (*Operator, error) {
+	var f operatorFile
+	doc, err := decodeTOML(name, text, &f)
+	if err != nil {
+		return nil, err
+	}
+	o := &Operator{SHA256: strings.ToLower(f.Plugin.SHA256), Grant: f.Plugin.Grant, Transport: f.Plugin.Transport, Hooks: f.Plugin.Hook, doc: doc}
+	if n := len(o.SHA256); n != 0 && (n != 64 || strings.Trim(o.SHA256, "0123456789abcdef") != "") {
+		doc.fault("sha256 is not 64 hex digits", "plugin", "sha256")
+	}
+	if !slices.Contains([]string{"", "wasm", "process"}, o.Transport) {
+		doc.fault(fmt.Sprintf("transport = %q: want wasm or process", o.Transport), "plugin", "transport")
+	}
+	for _, c := range o.Grant {
+		if err := checkCapability(c); err != nil {
+			doc.fault(err.Error(), "plugin", "grant")
+		}
+	}
+	resolved := s.resolve(doc, f.Config, []string{"config"})
+	o.Config, _ = resolved.(map[string]any)
+	if o.Config == nil {
+		o.Config = map[string]any{}
+	}
+	if err := doc.err(); err != nil {
+		return nil, err
+	}
+	return o, nil
+}
+
+// overrides applies o to the hooks of m and returns copies.
+func (o *Operator) overrides(m *Manifest) ([]Hook, error) {
+	hooks := slices.Clone(m.Hooks)
+	for name, over := range o.Hooks {
+		key := []string{"plugin", "hook", name}
+		i := slices.IndexFunc(hooks, func(h Hook) bool { return h.Name == name })
+		if i < 0 {
+			o.doc.fault(fmt.Sprintf("%s does not use the hook %q", m.Name, name), key...)
+			continue
+		}
+		if over.Name != "" || over.Class != "" || over.Fields != nil {
+			o.doc.fault("name, class and fields are the manifest's", key...)
+		}
+		h := &hooks[i]
+		if over.OnError != "" {
+			h.OnError = over.OnError
+		}
+		if over.Filters != nil {
+			h.Filters = over.Filters
+		}
+		if over.When != (When{}) {
+			h.When = over.When
+		}
+		h.Timeout = pick(over.Timeout, h.Timeout)
+		h.Park = pick(over.Park, h.Park)
+		h.MaxPayload = pick(over.MaxPayload, h.MaxPayload)
+		if err := h.check(); err != nil {
+			o.doc.fault(fmt.Sprintf("hook %q: %s", name, err), key...)
+		}
+	}
+	return hooks, o.doc.err()
+}
+
+// pick returns the override unless it is zero.
+func pick[T comparable](override, base T) T {
+	var zero T
+	if override != zero {
+		return override
+	}
+	return base
+}
+
+// maxSecret bounds a file named by ${file:...}.
+const maxSecret = 64 << 10
+
+// resolve replaces secret references in v, which lies at key.
+func (s Secrets) resolve(d *document, v any, key []string) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, e := range v {
+			out[k] = s.resolve(d, e, append(key[:len(key):len(key)], k))
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = s.resolve(d, e, key)
+		}
+		return out
+	case []map[string]any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = s.resolve(d, e, key)
+		}
+		return out
+	case string:
+		text, err := s.expand(v)
+		if err != nil {
+			d.fault(err.Error(), key...)
+		}
+		return text
+	default:
+		return v
+	}
+}
+
+// expand replaces each ${env:NAME} and ${file:PATH} of text. Errors name the
+// reference and never the value.
+func (s Secrets) expand(text string) (string, error) {
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(text, "${")
+		b.WriteString(before)
+		if !found {
+			return b.String(), nil
+		}
+		ref, after, closed := strings.Cut(rest, "}")
+		if !closed {
+			return "", fmt.Errorf("${%s: the closing } is missing", rest)
+		}
+		v, err := s.look(ref)
+		if err != nil {
+			return "", err
+		}
+		b.WriteString(v)
+		text = after
+	}
+}
+
+// look reads one reference.
+func (s Secrets) look(ref string) (string, error) {
+	kind, arg, _ := strings.Cut(ref, ":")
+	switch {
+	case kind == "env" && arg != "":
+		if v, ok := s.Env(arg); ok {
+			return v, nil
+		}
+		return "", fmt.Errorf("${%s}: the variable is not set", ref)
+	case kind == "file" && arg != "":
+		if !filepath.IsAbs(arg) {
+			arg = filepath.Join(s.Dir, arg)
+		}
+		b, err := os.ReadFile(arg)
+		if err != nil {
+			return "", fmt.Errorf("${%s}: %w", ref, err)
+		}
+		if len(b) > maxSecret {
+			return "", fmt.Errorf("${%s}: larger than %d bytes", ref, maxSecret)
+		}
+		return strings.TrimRight(string(b), "\r\n"), nil
+	default:
+		return "", fmt.Errorf("${%s}: want ${env:NAME} or ${file:PATH}", ref)
+	}
+}

@@ -1,0 +1,87 @@
+package plugin
+
+import (
+	"time"
+
+	"github.com/dunlinmq/dunlin/core/packet"
+	"github.com/dunlinmq/dunlin/pluginsdk/contract"
+)
+
+// OnError says what becomes of an event when the plugin faults (contract C.7).
+type OnError string
+
+// The policies. A process plugin's frames are held and resent for the hook's
+// park time before any of them applies.
+const (
+	OnErrorDeny  OnError = "deny"  // refused with the hook's reason code
+	OnErrorAllow OnError = "allow" // as if the plugin had answered Allow
+	OnErrorNext  OnError = "next"  // as if the plugin were not there
+	OnErrorDrop  OnError = "drop"  // acknowledged, routed to nobody
+	OnErrorPark  OnError = "park"  // as deny; the name for "hold, then deny"
+)
+
+const (
+	defaultTimeout = time.Second     // per frame
+	loginTimeout   = 5 * time.Second // connect, authenticate, auth_continue
+	defaultPark    = 2 * time.Second
+)
+
+// hookDefaults is what the broker fixes for one hook beside the contract.
+type hookDefaults struct {
+	policies []OnError // that make sense; nil: the hook is never called
+	onError  OnError   // "": publish: drop at QoS 0, park at QoS 1 and 2
+	reason   packet.ReasonCode
+	timeout  time.Duration
+	topics   bool // events have a topic or filter: filters apply
+}
+
+var (
+	decisions = []OnError{OnErrorDeny, OnErrorAllow, OnErrorNext, OnErrorPark}
+	messages  = []OnError{OnErrorDeny, OnErrorAllow, OnErrorNext, OnErrorPark, OnErrorDrop}
+	observing = []OnError{OnErrorDrop}
+)
+
+// defaults is the table of contract C.7.
+var defaults = map[contract.Hook]hookDefaults{
+	contract.HookConnect:      {decisions, OnErrorDeny, packet.ServerUnavailable, loginTimeout, false},
+	contract.HookAuthenticate: {decisions, OnErrorDeny, packet.ServerUnavailable, loginTimeout, false},
+	contract.HookAuthContinue: {decisions, OnErrorDeny, packet.ServerUnavailable, loginTimeout, false},
+	contract.HookACL:          {decisions, OnErrorDeny, packet.NotAuthorized, defaultTimeout, true},
+	contract.HookSubscribe:    {decisions, OnErrorDeny, packet.UnspecifiedError, defaultTimeout, true},
+	contract.HookUnsubscribe:  {[]OnError{OnErrorAllow, OnErrorNext}, OnErrorNext, 0, defaultTimeout, true},
+	contract.HookPublish:      {messages, "", packet.UnspecifiedError, defaultTimeout, true},
+	contract.HookWill:         {messages, "", packet.UnspecifiedError, defaultTimeout, true},
+	contract.HookDeliver:      {[]OnError{OnErrorAllow, OnErrorNext, OnErrorDrop}, OnErrorDrop, 0, defaultTimeout, true},
+
+	contract.HookConnected:        {observing, OnErrorDrop, 0, defaultTimeout, false},
+	contract.HookDisconnected:     {observing, OnErrorDrop, 0, defaultTimeout, false},
+	contract.HookSubscribed:       {observing, OnErrorDrop, 0, defaultTimeout, true},
+	contract.HookUnsubscribed:     {observing, OnErrorDrop, 0, defaultTimeout, true},
+	contract.HookSessionCreated:   {observing, OnErrorDrop, 0, defaultTimeout, false},
+	contract.HookSessionResumed:   {observing, OnErrorDrop, 0, defaultTimeout, false},
+	contract.HookSessionTakenOver: {observing, OnErrorDrop, 0, defaultTimeout, false},
+	contract.HookSessionExpired:   {observing, OnErrorDrop, 0, defaultTimeout, false},
+	contract.HookSessionDiscarded: {observing, OnErrorDrop, 0, defaultTimeout, false},
+	contract.HookPublished:        {observing, OnErrorDrop, 0, defaultTimeout, true},
+	contract.HookDelivered:        {observing, OnErrorDrop, 0, defaultTimeout, true},
+	contract.HookAcked:            {observing, OnErrorDrop, 0, defaultTimeout, true},
+	contract.HookDropped:          {observing, OnErrorDrop, 0, defaultTimeout, true},
+
+	contract.HookRetainedStore: {[]OnError{OnErrorDeny, OnErrorAllow, OnErrorNext, OnErrorPark}, "", packet.UnspecifiedError, defaultTimeout, true},
+	contract.HookRetainedRead:  {[]OnError{OnErrorAllow, OnErrorNext}, OnErrorNext, 0, defaultTimeout, true},
+}
+
+// protocols are the values of when.protocol.
+var protocols = map[string]packet.Version{"3.1": packet.V31, "3.1.1": packet.V311, "5.0": packet.V50}
+
+// messagePolicy is the policy that holds for a message of the given QoS.
+func (h *hookBinding) messagePolicy(qos byte) OnError {
+	switch {
+	case h.onError != "":
+		return h.onError
+	case qos == 0:
+		return OnErrorDrop
+	default:
+		return OnErrorPark
+	}
+}
