@@ -1,0 +1,5 @@
+package listener
+
+import "golang.org/x/sys/unix"
+
+func closeFD(fd int) error { return unix.Close(fd) }
