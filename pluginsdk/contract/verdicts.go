@@ -1,0 +1,225 @@
+package contract
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// ErrVerdict is wrapped by every error about a verdict block: the plugin is at
+// fault and the host treats it as crashed.
+var ErrVerdict = errors.New("bad verdict block")
+
+// Verdicts is a validated verdict block with its own copy of the bytes. The
+// zero value is ready; Load may be called again and again and allocates only
+// when a block is larger than all before.
+type Verdicts struct {
+	block []byte
+	n     int
+}
+
+// Load copies and validates the block that a plugin returned for a frame of n
+// records: bounds, actions, reason codes, extensions and their contents, each
+// against the hook of its record. An empty block means Next for all. On an
+// error the verdicts are all Next.
+func (v *Verdicts) Load(frame []byte, n int, block []byte) error {
+	v.block, v.n = append(v.block[:0], block...), n
+	if err := CheckVerdicts(frame, n, v.block); err != nil {
+		v.block = v.block[:0]
+		return err
+	}
+	return nil
+}
+
+// Clear makes all of n verdicts Next.
+func (v *Verdicts) Clear(n int) { v.block, v.n = v.block[:0], n }
+
+// Len is the number of verdicts.
+func (v *Verdicts) Len() int { return v.n }
+
+// At is the verdict about record i; Next when there is none. It is a view,
+// valid until the next Load.
+func (v *Verdicts) At(i int) Verdict {
+	if i >= v.n {
+		return Verdict{}
+	}
+	return VerdictAt(v.block, i)
+}
+
+// VerdictAt reads verdict i of a block; Next when the block does not reach that
+// far. It is a view of the block.
+func VerdictAt(block []byte, i int) Verdict {
+	if i < 0 || len(block) < (i+1)*VerdictSize {
+		return Verdict{}
+	}
+	e := block[i*VerdictSize:]
+	d := Verdict{
+		Action:   Action(e[0]),
+		Reason:   e[1],
+		Flags:    VerdictFlags(binary.LittleEndian.Uint16(e[2:])),
+		CacheTTL: binary.LittleEndian.Uint32(e[12:]),
+	}
+	off, size := uint64(binary.LittleEndian.Uint32(e[4:])), uint64(binary.LittleEndian.Uint32(e[8:]))
+	if size > 0 && off+size <= uint64(len(block)) {
+		d.ext = block[off : off+size : off+size]
+	}
+	return d
+}
+
+// Verdict is what a plugin decided about one record.
+type Verdict struct {
+	Action   Action
+	Reason   byte // MQTT reason code; 0: the host's choice
+	Flags    VerdictFlags
+	CacheTTL uint32 // milliseconds; 0: not to be cached
+
+	ext []byte
+}
+
+// Ext returns an extension's bytes and whether it is present.
+func (d Verdict) Ext(x Ext) ([]byte, bool) {
+	if len(d.ext) < extHeadSize || uint32(x) >= binary.LittleEndian.Uint32(d.ext) {
+		return nil, false
+	}
+	n := uint64(binary.LittleEndian.Uint32(d.ext))
+	head := extHeadSize + n*SlotSize
+	if head > uint64(len(d.ext)) {
+		return nil, false
+	}
+	e := d.ext[extHeadSize+int(x)*SlotSize:]
+	return slotBytes(d.ext, head, binary.LittleEndian.Uint32(e), binary.LittleEndian.Uint32(e[4:]))
+}
+
+// Text is ExtText; "" when absent.
+func (d Verdict) Text() string {
+	b, _ := d.Ext(ExtText)
+	return string(b)
+}
+
+// Uint32 reads an extension of four bytes.
+func (d Verdict) Uint32(x Ext) (v uint32, ok bool) {
+	if b, _ := d.Ext(x); len(b) == 4 {
+		return binary.LittleEndian.Uint32(b), true
+	}
+	return 0, false
+}
+
+// Uint64 reads an extension of eight bytes.
+func (d Verdict) Uint64(x Ext) (v uint64, ok bool) {
+	if b, _ := d.Ext(x); len(b) == 8 {
+		return binary.LittleEndian.Uint64(b), true
+	}
+	return 0, false
+}
+
+// NewFlags applies ExtFlags to the flags of a message.
+func (d Verdict) NewFlags(f Flags) Flags {
+	v, ok := d.Uint64(ExtFlags)
+	if !ok {
+		return f
+	}
+	mask := Flags(v) & (FlagQoS | FlagRetain)
+	return f&^mask | Flags(v>>32)&mask
+}
+
+// Limits are the numbers of ExtLimits, KeepLimit where nothing changes.
+type Limits struct{ ReceiveMax, PacketSize, KeepAlive, SessionExpiry uint32 }
+
+// Limits reads ExtLimits.
+func (d Verdict) Limits() (l Limits, ok bool) {
+	b, _ := d.Ext(ExtLimits)
+	if len(b) != 16 {
+		return Limits{KeepLimit, KeepLimit, KeepLimit, KeepLimit}, false
+	}
+	return Limits{
+		binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:]),
+		binary.LittleEndian.Uint32(b[8:]), binary.LittleEndian.Uint32(b[12:]),
+	}, true
+}
+
+// AppendLimits appends the bytes of ExtLimits.
+func AppendLimits(dst []byte, l Limits) []byte {
+	for _, v := range [...]uint32{l.ReceiveMax, l.PacketSize, l.KeepAlive, l.SessionExpiry} {
+		dst = binary.LittleEndian.AppendUint32(dst, v)
+	}
+	return dst
+}
+
+// CheckVerdicts validates the block that a plugin returned for the n records at
+// the start of frame, as [Verdicts.Load] does, without a copy. An empty block is
+// valid.
+func CheckVerdicts(frame []byte, n int, block []byte) error {
+	if len(block) == 0 {
+		return nil
+	}
+	if n > len(block)/VerdictSize {
+		return fmt.Errorf("%w: %d bytes for %d records", ErrVerdict, len(block), n)
+	}
+	for i := range n {
+		r, rest, err := Split(frame)
+		if err != nil {
+			return err
+		}
+		frame = rest
+		if err := checkOne(block, n, i, r); err != nil {
+			return fmt.Errorf("%w: record %d (%s): %w", ErrVerdict, i, r.Hook(), err)
+		}
+	}
+	return nil
+}
+
+func checkOne(block []byte, n, i int, r Record) error {
+	e := block[i*VerdictSize:]
+	off, size := uint64(binary.LittleEndian.Uint32(e[4:])), uint64(binary.LittleEndian.Uint32(e[8:]))
+	if size > 0 && (off < uint64(n*VerdictSize) || off%Align != 0 || off+size > uint64(len(block)) || size < extHeadSize) {
+		return fmt.Errorf("extension at %d, %d bytes, in a block of %d", off, size, len(block))
+	}
+	d := VerdictAt(block, i)
+	info := r.Hook().info()
+	switch {
+	case info == nil:
+		return fmt.Errorf("no hook %d", r.Hook())
+	case d.Action != Next && (d.Action >= numActions || info.actions&(1<<d.Action) == 0):
+		return fmt.Errorf("action %s is not allowed", d.Action)
+	case d.Action == Deny && d.Reason != 0 && !info.reasons.has(d.Reason):
+		return fmt.Errorf("reason code 0x%02X is not allowed", d.Reason)
+	case d.Action != Deny && d.Reason != 0:
+		return fmt.Errorf("reason code 0x%02X with action %s", d.Reason, d.Action)
+	case d.Flags.CacheScope() > CacheConnection:
+		return fmt.Errorf("cache scope %d", d.Flags.CacheScope())
+	}
+	return d.checkExts(r, info)
+}
+
+// checkExts validates the extension table and what is in it.
+func (d Verdict) checkExts(r Record, info *hookInfo) error {
+	if len(d.ext) == 0 {
+		return nil
+	}
+	n := uint64(binary.LittleEndian.Uint32(d.ext))
+	head := extHeadSize + n*SlotSize
+	if head > uint64(len(d.ext)) {
+		return fmt.Errorf("%d extension slots in %d bytes", n, len(d.ext))
+	}
+	for x := range n {
+		e := d.ext[extHeadSize+x*SlotSize:]
+		off, size := binary.LittleEndian.Uint32(e), binary.LittleEndian.Uint32(e[4:])
+		if off == 0 && size == 0 {
+			continue
+		}
+		b, ok := slotBytes(d.ext, head, off, size)
+		if !ok {
+			return fmt.Errorf("extension %d at %d, %d bytes", x, off, size)
+		}
+		if x >= numExts {
+			continue // of a later version: not known, not used
+		}
+		if info.exts&(1<<x) == 0 {
+			return fmt.Errorf("extension %d is not allowed", x)
+		}
+		if err := checkExt(Ext(x), b, r); err != nil {
+			return fmt.Errorf("extension %d: %w", x, err)
+		}
+	}
+	return nil
+}
