@@ -10,8 +10,12 @@ import (
 // manager makes it; a transport reads the first part and answers through Take
 // and Fail. It is owned by one goroutine at a time.
 type Call struct {
-	// Hook is the hook of every record.
+	// Hook is the hook of every record; of the first one in an observe batch,
+	// which may mix hooks.
 	Hook contract.Hook
+	// Observe says that nobody waits for verdicts: the instance may return as
+	// soon as the plugin has taken the frame, and need not Take.
+	Observe bool
 	// Frame is N records back to back in the contract's layout. Read only; not
 	// to be kept after Call returns.
 	Frame []byte
@@ -25,28 +29,58 @@ type Call struct {
 	Records Records
 
 	// Owned by the transport while Instance.Call runs.
-	blocks []byte
-	spans  []span
+	parts  []part
+	used   int     // of parts
 	faults []error // nil: none; else one a record
 }
 
-// span is where the verdict block of records [from, from+n) lies in blocks.
-type span struct{ from, n, off, end int }
+// part is the verdicts of records [from, from+Len()).
+type part struct {
+	from     int
+	verdicts contract.Verdicts
+}
 
-// Take accepts the verdict block of the n records from record on. The block is
-// validated and copied. An error means that the block is bad, which is a fault
-// of the plugin; nothing was taken then.
+// Take accepts the verdict block of the n records from record on: an empty one
+// is Next for all. The block is validated and copied. An error means that the
+// block is bad, which is a fault of the plugin; nothing was taken then. A later
+// Take replaces an earlier one for the same record.
 func (c *Call) Take(from, n int, block []byte) error {
 	if from < 0 || n <= 0 || from+n > c.N {
 		return fmt.Errorf("verdicts for records %d..%d of %d", from, from+n, c.N)
 	}
-	if err := checkBlock(c.Hook, n, block); err != nil {
+	frame, err := c.Sub(from, n)
+	if err != nil {
 		return err
 	}
-	off := len(c.blocks)
-	c.blocks = append(c.blocks, block...)
-	c.spans = append(c.spans, span{from: from, n: n, off: off, end: len(c.blocks)})
+	if c.used == len(c.parts) {
+		c.parts = append(c.parts, part{})
+	}
+	p := &c.parts[c.used]
+	p.from = from
+	if err := p.verdicts.Load(frame, n, block); err != nil {
+		return err
+	}
+	c.used++
 	return nil
+}
+
+// Sub is the part of the frame that holds the n records from record on.
+func (c *Call) Sub(from, n int) ([]byte, error) {
+	if from == 0 && n == c.N {
+		return c.Frame, nil
+	}
+	rest := c.Frame
+	start := 0
+	for i := range from + n {
+		if i == from {
+			start = len(c.Frame) - len(rest)
+		}
+		var err error
+		if _, rest, err = contract.Split(rest); err != nil {
+			return nil, err
+		}
+	}
+	return c.Frame[start : len(c.Frame)-len(rest)], nil
 }
 
 // Fail marks one record as faulted: its hook's on_error policy applies.
@@ -54,12 +88,25 @@ func (c *Call) Fail(record int, err error) {
 	if c.faults == nil {
 		c.faults = make([]error, c.N)
 	}
-	if record >= 0 && record < c.N {
+	if record >= 0 && record < len(c.faults) {
 		c.faults[record] = err
 	}
 }
 
-// Reset makes c ready for another frame and keeps its memory.
-func (c *Call) Reset() {
-	*c = Call{Frame: c.Frame[:0], blocks: c.blocks[:0], spans: c.spans[:0]}
+// Verdict is what the plugin decided about a record; an error if it faulted, or
+// if nobody answered.
+func (c *Call) Verdict(record int) (contract.Verdict, error) {
+	if c.faults != nil && c.faults[record] != nil {
+		return contract.Verdict{}, c.faults[record]
+	}
+	for i := c.used - 1; i >= 0; i-- {
+		p := &c.parts[i]
+		if record >= p.from && record < p.from+p.verdicts.Len() {
+			return p.verdicts.At(record - p.from), nil
+		}
+	}
+	return contract.Verdict{}, ErrTimeout
 }
+
+// Reset makes c ready for another frame and keeps the memory of its verdicts.
+func (c *Call) Reset() { *c = Call{parts: c.parts} }

@@ -48,7 +48,7 @@ type Manifest struct {
 // Hook is one hook registration of a manifest, or an operator's override of it.
 type Hook struct {
 	Name       string   `toml:"name"`
-	Class      string   `toml:"class"` // must be the hook's own
+	Class      string   `toml:"class"`    // must be the hook's own
 	OnError    OnError  `toml:"on_error"` // "": the hook's default (contract C.7)
 	Timeout    Duration `toml:"timeout"`  // 0: 1 s; connect and authenticate 5 s
 	Park       Duration `toml:"park"`     // of on_error = park; 0: 2 s

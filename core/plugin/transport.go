@@ -23,8 +23,8 @@ type Transport interface {
 	// Blocking tells whether calls may wait for something outside this process;
 	// clients of such plugins run on goroutines of their own.
 	Blocking() bool
-	// MaxRecords is how many records one Call should have at most (observe
-	// batches keep to it; larger intercept frames are the transport's to split).
+	// MaxRecords is how many records one Call may have; the manager splits what
+	// is more.
 	MaxRecords() int
 }
 
@@ -102,6 +102,8 @@ type Spec struct {
 	Grants []string
 	// Services are the granted host services.
 	Services Services
+	// Node and Version are the broker's name and version, for the guest.
+	Node, Version string
 	// Log is the plugin's logger, rate-limited, with name and version.
 	Log *zap.Logger
 }
