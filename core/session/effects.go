@@ -1,0 +1,55 @@
+package session
+
+import "github.com/dunlinmq/dunlin/core/message"
+
+// Reasons of a [Drop], in EMQ X 4's words where it has them.
+const (
+	ReasonQueueFull = "queue_full" // no room in the queue, or in the socket for QoS 0
+	ReasonQoS0      = "qos0_msg"   // QoS 0 for a client that is not connected
+	ReasonExpired   = "expired"    // Message Expiry Interval passed [MQTT-3.3.2-5]
+	ReasonNoLocal   = "no_local"   // the client's own message [MQTT-3.8.3-3]
+)
+
+// Outgoing is one packet to send now, in the order of Effects.Send.
+type Outgoing struct {
+	message.Delivery        // Msg is nil if Rel
+	PacketID         uint16 // 0 with QoS 0
+	QoS              byte   // effective
+	Dup              bool   // sent before [MQTT-3.3.1-1]
+	Rel              bool   // send PUBREL PacketID instead of a PUBLISH
+}
+
+// Drop is one message that the client will not get.
+type Drop struct {
+	message.Delivery
+	Reason string
+}
+
+// Effects is what a call asks its caller to do. Calls append; the caller carries
+// it out and resets it. A caller that calls Skip while it walks Send must walk
+// by index, because Skip may append.
+type Effects struct {
+	Send []Outgoing
+	// Drops are dropped messages, each counted in Info.Dropped.
+	Drops []Drop
+	// Acked are messages that the client took over: QoS 1 at PUBACK, QoS 2 at
+	// PUBREC.
+	Acked []*message.Message
+	// Completed counts the packet identifiers that became free by PUBACK,
+	// PUBCOMP or a PUBREC that refused.
+	Completed int
+}
+
+// Reset empties e, keeps its capacity and lets go of the messages.
+func (e *Effects) Reset() {
+	clear(e.Send)
+	clear(e.Drops)
+	clear(e.Acked)
+	e.Send, e.Drops, e.Acked, e.Completed = e.Send[:0], e.Drops[:0], e.Acked[:0], 0
+}
+
+// drop records that d is not delivered.
+func (s *Session) drop(d message.Delivery, reason string, e *Effects) {
+	s.dropped++
+	e.Drops = append(e.Drops, Drop{Delivery: d, Reason: reason})
+}

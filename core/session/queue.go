@@ -1,0 +1,204 @@
+package session
+
+import "github.com/dunlinmq/dunlin/core/message"
+
+const (
+	// priorityHighest is the level of topics without a priority, unless
+	// Config.DefaultPriorityLowest.
+	priorityHighest = 256
+	// creditFactor times (priority + 1) messages are taken from a level before
+	// the next lower one has its turn, so that no level starves (emqx4 §9.8).
+	creditFactor = 10
+	// pinned is how many messages of an attached session's level may stay in the
+	// queue without a copy of their own; see queued.owned.
+	pinned  = 128
+	minRing = 4
+)
+
+// queued is one message that waits for the window or for a connection.
+type queued struct {
+	msg   message.Delivery
+	qos   byte // effective
+	owned bool // the message pins no read batch
+}
+
+// level is the queue of one priority, a ring.
+type level struct {
+	priority int
+	ring     []queued // length is a power of two
+	head     int
+	count    int
+}
+
+// queue is the levels of one session, the highest priority first. Only levels
+// that were used exist. A nil queue is empty.
+type queue struct {
+	levels []level
+	count  int
+	qos0   int // queued messages with effective QoS 0
+	turn   int // index of the level being served; -1: none yet
+	credit int // messages left in its turn; 0: the next level's turn begins
+}
+
+func newQueue() *queue { return &queue{turn: -1} }
+
+func (q *queue) len() int {
+	if q == nil {
+		return 0
+	}
+	return q.count
+}
+
+// priority is the level of a topic.
+func (c *Config) priority(topic string) int {
+	if len(c.Priorities) == 0 {
+		return 0
+	}
+	if p, ok := c.Priorities[topic]; ok {
+		return int(p)
+	}
+	if c.DefaultPriorityLowest {
+		return 0
+	}
+	return priorityHighest
+}
+
+// at returns the level of priority p, made if needed.
+func (q *queue) at(p int) *level {
+	i := 0
+	for ; i < len(q.levels); i++ {
+		if q.levels[i].priority == p {
+			return &q.levels[i]
+		}
+		if q.levels[i].priority < p {
+			break
+		}
+	}
+	q.levels = append(q.levels, level{})
+	copy(q.levels[i+1:], q.levels[i:])
+	q.levels[i] = level{priority: p}
+	if q.turn >= i {
+		q.turn++ // the level being served has moved
+	}
+	return &q.levels[i]
+}
+
+// push appends to l, which belongs to q.
+func (q *queue) push(l *level, m queued) {
+	if l.count == len(l.ring) {
+		l.grow()
+	}
+	l.ring[(l.head+l.count)&(len(l.ring)-1)] = m
+	l.count++
+	q.count++
+	if m.qos == 0 {
+		q.qos0++
+	}
+}
+
+// take removes the oldest of l, which belongs to q and is not empty.
+func (q *queue) take(l *level) queued {
+	at := &l.ring[l.head]
+	m := *at
+	*at = queued{}
+	l.head = (l.head + 1) & (len(l.ring) - 1)
+	l.count--
+	q.count--
+	if m.qos == 0 {
+		q.qos0--
+	}
+	if q.count == 0 {
+		q.turn, q.credit = -1, 0 // the highest level is first again
+	}
+	return m
+}
+
+// serve chooses the level to take from next. The queue must not be empty.
+func (q *queue) serve() *level {
+	if q.credit > 0 && q.levels[q.turn].count > 0 {
+		return &q.levels[q.turn]
+	}
+	q.turn++
+	for range len(q.levels) {
+		if q.turn >= len(q.levels) {
+			q.turn = 0
+		}
+		if l := &q.levels[q.turn]; l.count > 0 {
+			q.credit = (l.priority + 1) * creditFactor
+			return l
+		}
+		q.turn++
+	}
+	panic("session: serve of an empty queue")
+}
+
+// pop takes the next message by priority. The queue must not be empty.
+func (q *queue) pop() queued {
+	l := q.serve()
+	q.credit--
+	return q.take(l)
+}
+
+// peek is what pop will take.
+func (q *queue) peek() *queued {
+	l := q.serve()
+	return &l.ring[l.head]
+}
+
+// each calls fn for all messages, the highest priority first, oldest first.
+func (q *queue) each(fn func(*queued)) {
+	if q == nil {
+		return
+	}
+	for i := range q.levels {
+		l := &q.levels[i]
+		for k := range l.count {
+			fn(&l.ring[(l.head+k)&(len(l.ring)-1)])
+		}
+	}
+}
+
+// long tells whether the queue holds much memory.
+func (q *queue) long() bool {
+	for i := range q.levels {
+		if len(q.levels[i].ring) > pinned {
+			return true
+		}
+	}
+	return false
+}
+
+// grow doubles the ring.
+func (l *level) grow() {
+	ring := make([]queued, max(minRing, 2*len(l.ring)))
+	n := copy(ring, l.ring[l.head:])
+	copy(ring[n:], l.ring[:l.head])
+	l.ring, l.head = ring, 0
+}
+
+// enqueue puts d at the end of its level, or drops by the queue's policy.
+func (s *Session) enqueue(d message.Delivery, qos byte, e *Effects) {
+	if s.queue == nil {
+		s.queue = newQueue()
+	}
+	l := s.queue.at(s.cfg.priority(d.Msg.Topic))
+	if limit := s.cfg.MaxQueueLen; limit > 0 && l.count >= limit {
+		if s.cfg.DropNewest {
+			s.drop(d, ReasonQueueFull, e)
+			return
+		}
+		s.drop(s.queue.take(l).msg, ReasonQueueFull, e)
+	}
+	m := queued{msg: d, qos: qos}
+	if !s.attached || l.count >= pinned {
+		m.own()
+	}
+	s.queue.push(l, m)
+}
+
+// own makes the message independent of the read batch that it came in.
+func (m *queued) own() {
+	if !m.owned {
+		m.msg.Msg, m.owned = m.msg.Msg.Detach(), true
+	}
+}
