@@ -70,3 +70,10 @@ func slowValid(b []byte) bool {
 
 // borrow makes a string that shares b's memory.
 func borrow(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// ValidString tells whether s may be sent as a UTF-8 Encoded String: well-formed
+// without U+0000, at most 65,535 bytes. Decoded strings are; it is for those
+// that plugins, administrators and configuration bring.
+func ValidString(s string) bool {
+	return len(s) <= 65535 && validUTF8(unsafe.Slice(unsafe.StringData(s), len(s)))
+}
