@@ -1,0 +1,165 @@
+package registry
+
+import (
+	"sync"
+
+	"github.com/dunlinmq/dunlin/core/hook"
+	"github.com/dunlinmq/dunlin/core/message"
+	"github.com/dunlinmq/dunlin/core/packet"
+	"github.com/dunlinmq/dunlin/core/router"
+	"github.com/dunlinmq/dunlin/core/session"
+)
+
+// MailboxLimit bounds the deliveries that wait for a client's turn. A turn comes
+// at the end of the batch that delivered, so only a client whose turn is held up
+// (by a slow plugin) reaches it.
+const MailboxLimit = 16 << 10
+
+// Runner runs a connected client: its connection.
+type Runner interface {
+	// Wake makes the client's turn come soon; with b, when b ends.
+	Wake(b *router.Batch)
+}
+
+// Client is one session and the place where its messages go. It is the router's
+// Subscriber, outlives connections and has one owner of its session at a time:
+// the attached runner's turn, or, offline, whoever holds mu.
+type Client struct {
+	// Immutable.
+	id  string
+	reg *Registry
+
+	mu sync.Mutex
+	// Guarded by mu.
+	runner  Runner            // the attached connection; nil: offline
+	inbox   *Mailbox          // for the runner; nil: empty
+	woken   bool              // the runner has been woken and has not drained yet
+	evict   packet.ReasonCode // why the runner has to leave; 0: it may stay
+	waiting *ClaimRequest     // who gets the session when the runner has left
+	closed  bool              // the session is over: deliveries are dropped
+	offline *offline          // nil while a runner is attached
+
+	// Owned by the runner's turn while one is attached, else guarded by mu.
+	sess *session.Session
+
+	timer timer // owned by the registry's timers
+}
+
+// offline is what a session has only while nobody is connected.
+type offline struct {
+	info      *hook.Client // the last connection's facts
+	expiresAt int64        // Unix nanoseconds when the session ends; 0: never
+	will      *Will        // waits for its delay
+	willAt    int64
+}
+
+// next is when something is due, Unix nanoseconds; 0: never.
+func (o *offline) next() int64 {
+	if o.will != nil && (o.expiresAt == 0 || o.willAt < o.expiresAt) {
+		return o.willAt
+	}
+	return o.expiresAt
+}
+
+// Will is a will message and the facts its publication needs.
+type Will struct {
+	Client *hook.Client
+	Will   *packet.Will
+	Zone   any // the channel's zone; handed back to the publisher of wills
+}
+
+var _ router.Subscriber = (*Client)(nil)
+
+// ClientID implements router.Subscriber.
+func (c *Client) ClientID() string { return c.id }
+
+// Online implements router.Subscriber.
+func (c *Client) Online() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.runner != nil && c.evict == 0
+}
+
+// Deliver implements router.Subscriber.
+func (c *Client) Deliver(b *router.Batch, d message.Delivery) {
+	c.mu.Lock()
+	switch {
+	case c.closed:
+		c.mu.Unlock()
+	case c.runner == nil:
+		e := c.reg.effects()
+		c.sess.Deliver(b.Now, d, e)
+		c.mu.Unlock()
+		c.reg.reportDrops(c.id, nil, e)
+	case c.inbox != nil && len(c.inbox.Deliveries) >= MailboxLimit:
+		c.mu.Unlock()
+		c.reg.drop(c.id, d.Msg, "queue_full")
+	default:
+		if c.inbox == nil {
+			c.inbox = mailboxes.Get().(*Mailbox)
+		}
+		c.inbox.Deliveries = append(c.inbox.Deliveries, d)
+		runner, wake := c.runner, !c.woken
+		c.woken = true
+		c.mu.Unlock()
+		if wake {
+			runner.Wake(b)
+		}
+	}
+}
+
+// Session is the session. Only the attached runner's turn may use it.
+func (c *Client) Session() *session.Session { return c.sess }
+
+// Drain takes the mailbox, nil when it is empty, and tells whether the runner
+// has to leave, and why. For the attached runner's turn.
+func (c *Client) Drain() (box *Mailbox, evict packet.ReasonCode) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	box, c.inbox, c.woken = c.inbox, nil, false
+	return box, c.evict
+}
+
+// PutBack returns a drained mailbox to its place before what has come since, so
+// that Release keeps it with the session.
+func (c *Client) PutBack(box *Mailbox) {
+	if box == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.inbox != nil {
+		box.Deliveries = append(box.Deliveries, c.inbox.Deliveries...)
+	}
+	c.inbox = box
+}
+
+// Evict makes the attached runner leave with the reason code: 0x98 for a kick,
+// 0x8B for a shutdown. It tells whether one was attached.
+func (c *Client) Evict(reason packet.ReasonCode) bool {
+	c.mu.Lock()
+	runner := c.runner
+	if runner == nil || c.evict != 0 {
+		c.mu.Unlock()
+		return false
+	}
+	c.evict = reason
+	c.mu.Unlock()
+	runner.Wake(nil)
+	return true
+}
+
+// Mailbox is a drained batch of deliveries, oldest first.
+type Mailbox struct{ Deliveries []message.Delivery }
+
+var mailboxes = sync.Pool{New: func() any { return &Mailbox{Deliveries: make([]message.Delivery, 0, 64)} }}
+
+// Free gives the mailbox back for reuse. A nil mailbox is fine.
+func (m *Mailbox) Free() {
+	if m == nil || cap(m.Deliveries) > 4096 {
+		return
+	}
+	clear(m.Deliveries)
+	m.Deliveries = m.Deliveries[:0]
+	mailboxes.Put(m)
+}
