@@ -13,8 +13,8 @@ type member struct {
 	got     atomic.Int64
 }
 
-func (m *member) ClientID() string                      { return m.id }
-func (m *member) Online() bool                          { return !m.offline.Load() }
+func (m *member) ClientID() string                     { return m.id }
+func (m *member) Online() bool                         { return !m.offline.Load() }
 func (m *member) Deliver(_ *Batch, _ message.Delivery) { m.got.Add(1) }
 
 func sub(to Subscriber, filter string) *Subscription { return &Subscription{Filter: filter, To: to} }

@@ -1,0 +1,137 @@
+// Package topicstore keeps one message for each topic name and reads them by
+// filter: the service that the provider of retained messages stands on. It
+// refuses policy: what is kept, for how long and who may read it is the
+// plugin's business.
+package topicstore
+
+import (
+	"errors"
+	"sync"
+
+	"github.com/dunlinmq/dunlin/core/message"
+)
+
+// ErrFull is returned by [Store.Put] when a limit stands against the message.
+var ErrFull = errors.New("topicstore: full")
+
+// Config is a store's frozen limits.
+type Config struct {
+	MaxMessages int   // 0: no limit
+	MaxBytes    int64 // of topics, properties and payloads; 0: no limit
+}
+
+// Store is the set of messages. All methods may be called by any goroutine;
+// none holds the lock for longer than a few hundred steps.
+type Store struct {
+	cfg Config // immutable
+
+	mu       sync.RWMutex
+	list     list     // guarded by mu
+	expiring expiring // guarded by mu
+	bytes    int64    // guarded by mu
+}
+
+// New returns an empty store.
+func New(cfg Config) *Store { return &Store{cfg: cfg} }
+
+// Put keeps a copy of m as the message of its topic. A message of the same
+// topic is replaced even when the store has its maximum of messages; MaxBytes
+// holds for every Put that would make the store larger. What has expired at
+// m.Time makes room first. The error is ErrFull.
+//
+// The copy has the Retained flag: it is made to be sent to new subscribers.
+func (s *Store) Put(m *message.Message) error {
+	m = m.Detach()
+	m.Retained = true
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, ok := s.list.find(m.Topic)
+	if !s.fits(m, s.list.at(at, ok)) {
+		s.expire(m.Time, expireStep)
+		at, ok = s.list.find(m.Topic)
+		if !s.fits(m, s.list.at(at, ok)) {
+			return ErrFull
+		}
+	}
+	if ok {
+		s.forget(s.list.at(at, ok))
+		s.list.set(at, m)
+	} else {
+		s.list.insert(at, m)
+	}
+	s.bytes += int64(m.Size())
+	if m.Expiry != 0 {
+		s.expiring.add(m)
+	}
+	return nil
+}
+
+// fits tells whether m may take the place of old (nil: an additional message).
+// mu is held.
+func (s *Store) fits(m, old *message.Message) bool {
+	grow := int64(m.Size())
+	if old != nil {
+		grow -= int64(old.Size())
+	} else if s.cfg.MaxMessages > 0 && s.list.n >= s.cfg.MaxMessages {
+		return false
+	}
+	return s.cfg.MaxBytes <= 0 || grow <= 0 || s.bytes+grow <= s.cfg.MaxBytes
+}
+
+// forget takes m out of the accounts. mu is held.
+func (s *Store) forget(m *message.Message) {
+	s.bytes -= int64(m.Size())
+	if m.Expiry != 0 {
+		s.expiring.remove(m)
+	}
+}
+
+// Delete removes the message of a topic and tells whether there was one.
+func (s *Store) Delete(topic string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.remove(topic)
+}
+
+// remove is Delete with mu held.
+func (s *Store) remove(topic string) bool {
+	at, ok := s.list.find(topic)
+	if !ok {
+		return false
+	}
+	s.forget(s.list.at(at, ok))
+	s.list.remove(at)
+	return true
+}
+
+// Get returns the message of a topic, or nil. It may have expired.
+func (s *Store) Get(topic string) *message.Message {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.list.at(s.list.find(topic))
+}
+
+// Count is the number of messages, expired ones that are still kept included.
+func (s *Store) Count() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.list.n
+}
+
+// Bytes is the sum of the messages' topics, properties and payloads.
+func (s *Store) Bytes() int64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.bytes
+}
+
+// CountFilter is the number of messages whose topic matches filter, expired
+// ones that are still kept included. It reads as a cursor does.
+func (s *Store) CountFilter(filter string) int {
+	n := 0
+	w := newWalk(filter)
+	for !w.done {
+		s.read(&w, func(*message.Message) bool { n++; return true })
+	}
+	return n
+}
