@@ -1,6 +1,9 @@
 package session
 
-import "time"
+import (
+	"math/bits"
+	"time"
+)
 
 // ReceiveResult says what an inbound QoS 2 PUBLISH is.
 type ReceiveResult byte
@@ -12,7 +15,12 @@ const (
 	ReceiveFull                           // MaxAwaitingRel reached: DISCONNECT 0x93
 )
 
-const minAwaiting = 4
+const (
+	minAwaiting = 4
+	// spread makes the high bits of a product depend on all bits of the factor
+	// (2^64 divided by the golden ratio).
+	spread = 0x9E3779B97F4A7C15
+)
 
 // waiting is one inbound packet identifier between PUBLISH and PUBREL.
 type waiting struct {
@@ -21,11 +29,15 @@ type waiting struct {
 }
 
 // awaiting is a hash table with linear probing of the inbound QoS 2 packet
-// identifiers. The zero awaiting is empty and holds no memory.
+// identifiers. The multiplier comes from the session's creation time, which the
+// client, who chooses the identifiers, does not know to the nanosecond: it cannot
+// make them collide. A seeded awaiting is empty and holds no memory.
 type awaiting struct {
-	table  []waiting // length is a power of two, at most half of it used unless it is 65,536
-	count  int
-	oldest int64 // no entry is older; 0 when empty
+	table  []waiting // length is a power of two, at most half of it used
+	oldest int64     // no entry is older; 0 when empty
+	count  int32
+	factor uint32 // odd
+	shift  uint8  // 32 - log2(len(table))
 }
 
 // Receive takes an inbound QoS 2 PUBLISH with packet identifier id, whatever its
@@ -36,7 +48,7 @@ func (s *Session) Receive(id uint16, now int64) ReceiveResult {
 	if a.find(id) >= 0 {
 		return ReceiveDuplicate
 	}
-	if limit := s.cfg.MaxAwaitingRel; limit > 0 && a.count >= limit {
+	if limit := s.cfg.MaxAwaitingRel; limit > 0 && int(a.count) >= limit {
 		return ReceiveFull
 	}
 	a.insert(waiting{since: now, id: id})
@@ -54,30 +66,34 @@ func (s *Session) Release(id uint16) (ok bool) {
 	return true
 }
 
+// seed chooses the multiplier.
+func (a *awaiting) seed(created int64) { a.factor = uint32(uint64(created)*spread>>32) | 1 }
+
 // find returns the place of id, or -1.
 func (a *awaiting) find(id uint16) int {
 	if a.count == 0 || id == 0 {
 		return -1
 	}
 	mask := len(a.table) - 1
-	i := int(id) & mask
-	for range len(a.table) {
+	for i := a.home(id); ; i = (i + 1) & mask {
 		switch a.table[i].id {
 		case id:
 			return i
 		case 0:
 			return -1
 		}
-		i = (i + 1) & mask
 	}
-	return -1
 }
+
+// home is the place where the search for id begins.
+func (a *awaiting) home(id uint16) int { return int(uint32(id) * a.factor >> a.shift) }
 
 // insert adds w, whose identifier is not in the table.
 func (a *awaiting) insert(w waiting) {
-	if len(a.table) < maxInflightCap && 2*(a.count+1) > len(a.table) {
+	if 2*int(a.count+1) > len(a.table) {
 		old := a.table
 		a.table = make([]waiting, max(minAwaiting, 2*len(old)))
+		a.shift = uint8(33 - bits.Len(uint(len(a.table))))
 		for _, o := range old {
 			if o.id != 0 {
 				a.place(o)
@@ -94,7 +110,7 @@ func (a *awaiting) insert(w waiting) {
 // place writes w into the first empty place of its probe sequence.
 func (a *awaiting) place(w waiting) {
 	mask := len(a.table) - 1
-	i := int(w.id) & mask
+	i := a.home(w.id)
 	for a.table[i].id != 0 {
 		i = (i + 1) & mask
 	}
@@ -105,8 +121,8 @@ func (a *awaiting) place(w waiting) {
 func (a *awaiting) remove(i int) {
 	mask := len(a.table) - 1
 	a.count--
-	for j := (i + 1) & mask; a.table[j].id != 0 && j != i; j = (j + 1) & mask {
-		home := int(a.table[j].id) & mask
+	for j := (i + 1) & mask; a.table[j].id != 0; j = (j + 1) & mask {
+		home := a.home(a.table[j].id)
 		if (j-home)&mask >= (j-i)&mask {
 			a.table[i] = a.table[j]
 			i = j
@@ -155,6 +171,6 @@ func (a *awaiting) expire(now int64, timeout time.Duration) {
 // shrink gives the memory back when nothing waits.
 func (a *awaiting) shrink() {
 	if a.count == 0 {
-		*a = awaiting{}
+		*a = awaiting{factor: a.factor}
 	}
 }

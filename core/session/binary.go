@@ -61,6 +61,7 @@ func (s *Session) UnmarshalBinary(data []byte) error {
 	t := Session{cfg: s.cfg}
 	t.clientID = r.string()
 	t.created = r.varint()
+	t.awaiting.seed(t.created)
 	t.dropped = r.uvarint()
 	t.readSubscriptions(r)
 	t.readAwaiting(r)

@@ -31,9 +31,9 @@ type entry struct {
 // inflight holds entries in order of first sending, finds them by packet
 // identifier and chooses identifiers, all in constant time without a map: the
 // entry with identifier id lives in slot id mod len(slots). Freed slots are used
-// again oldest first, each with its last identifier plus len(slots), so that
-// identifiers go up by one in steady state, wrap at 16 bits and are never in use
-// twice. The zero inflight is empty and holds no memory.
+// again oldest first, each with its last identifier plus len(slots), so that in
+// steady state identifiers go up by one, wrap at 16 bits, come again only after
+// nearly all others, and are never in use twice. The zero inflight is empty and holds no memory.
 type inflight struct {
 	slots      []entry // length is a power of two, at most 65,536
 	count      int

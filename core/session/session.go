@@ -86,7 +86,9 @@ type Session struct {
 // New returns an empty session without connection. cfg must not change later.
 // now is the time of creation, Unix nanoseconds.
 func New(clientID string, cfg *Config, now int64) *Session {
-	return &Session{clientID: clientID, cfg: cfg, created: now}
+	s := &Session{clientID: clientID, cfg: cfg, created: now}
+	s.awaiting.seed(now)
+	return s
 }
 
 // ClientID is the client identifier that the session belongs to.
@@ -115,7 +117,7 @@ func (s *Session) Info() Info {
 		MaxInflight:   s.cfg.maxInflight(),
 		Queue:         s.queue.len(),
 		Dropped:       s.dropped,
-		AwaitingRel:   s.awaiting.count,
+		AwaitingRel:   int(s.awaiting.count),
 		Subscriptions: s.subs.len(),
 	}
 	if s.attached {
