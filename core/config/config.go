@@ -1,0 +1,60 @@
+package config
+
+import (
+	"github.com/dunlinmq/dunlin/core/channel"
+	"github.com/dunlinmq/dunlin/core/listener"
+	"github.com/dunlinmq/dunlin/core/router"
+	"github.com/dunlinmq/dunlin/core/sys"
+)
+
+// Config is everything that etc/dunlin.toml says, with the defaults filled in.
+// It is frozen: nobody writes it after [Load] has returned it.
+type Config struct {
+	// File is the file that was read; "" when all values are defaults.
+	File string
+	// Home is the directory that relative paths of the file start from. Paths in
+	// this struct are already joined with it.
+	Home string
+
+	Node      Node
+	Listeners []listener.Config        // ordered by protocol and name
+	Zones     map[string]*channel.Zone // has the zone of each listener
+	Router    router.Config
+	Store     TopicStore
+	Plugins   Plugins
+	Sys       sys.Config
+	Log       Log
+}
+
+// Node names this broker and its files.
+type Node struct {
+	Name    string // appears in $SYS/brokers/<name>/
+	DataDir string // state of the node: the admin socket, later the store
+}
+
+// TopicStore bounds the store of retained messages.
+type TopicStore struct {
+	MaxMessages int   // 0: no limit
+	MaxBytes    int64 // of topics, payloads and properties; 0: no limit
+}
+
+// Plugins says where plugins are found and what they may use together.
+type Plugins struct {
+	Dirs          []string // searched in order for <name>/plugin.toml
+	EtcDir        string   // <name>.toml: grants, overrides and the plugin's own keys
+	Loaded        string   // the loaded_plugins file
+	CacheDir      string   // compiled WASM modules; private to the node
+	AllowUnpinned bool     // load plugins whose sha256 the operator has not stated
+	MemoryBudget  int64    // bytes of linear memory of all WASM instances together
+}
+
+// Log says what is logged and where to.
+type Log struct {
+	Level  string // debug, info, warning or error
+	Format string // text or json
+	File   string // appended to; "": not to a file
+	// Console logs to standard error.
+	Console bool
+
+	toFile bool
+}

@@ -1,0 +1,93 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/dunlinmq/dunlin/core/router"
+	"github.com/dunlinmq/dunlin/core/sys"
+)
+
+// Tables of the sections that exist once. Paths are joined with the home
+// directory after the file is read.
+var (
+	nodeKeys = table[Node]{
+		{"name", setter[Node]{"text", setNodeName}, "dunlin@127.0.0.1",
+			"this node's name; a level of its $SYS topics"},
+		{"data_dir", text(func(n *Node) *string { return &n.DataDir }), "data",
+			"directory of the node's state and of the admin socket"},
+	}
+	storeKeys = table[TopicStore]{
+		{"max_messages", number(func(s *TopicStore) *int { return &s.MaxMessages }, 0, maxCount), "0",
+			"most retained messages in the host's store, over all plugins; 0: no limit"},
+		{"max_bytes", size(func(s *TopicStore) *int64 { return &s.MaxBytes }, 0, 1<<50), "1GB",
+			"most bytes of retained messages; 0: no limit"},
+	}
+	pluginKeys = table[Plugins]{
+		{"dirs", list(func(p *Plugins) *[]string { return &p.Dirs }), "plugins",
+			"directories that have `<name>/plugin.toml`; the first that has the plugin counts"},
+		{"etc_dir", text(func(p *Plugins) *string { return &p.EtcDir }), "etc/plugins",
+			"directory of `<name>.toml`: what the operator grants a plugin, and the plugin's own keys"},
+		{"loaded_file", text(func(p *Plugins) *string { return &p.Loaded }), "loaded_plugins",
+			"which plugins start, in chain order"},
+		{"cache_dir", text(func(p *Plugins) *string { return &p.CacheDir }), "data/plugin-cache",
+			"compiled WASM modules; holds native code, so it must be writable by the broker only"},
+		{"allow_unpinned", flag(func(p *Plugins) *bool { return &p.AllowUnpinned }), "off",
+			"load plugins whose `sha256` is not stated in their file; for development"},
+		{"memory_budget", size(func(p *Plugins) *int64 { return &p.MemoryBudget }, 1<<16, 1<<50), "1GB",
+			"linear memory that all WASM instances may take together; a plugin that does not fit is not loaded"},
+	}
+	sysKeys = table[sys.Config]{
+		{"interval", duration(func(s *sys.Config) *time.Duration { return &s.Interval }), "1m",
+			"period of version, description and counts; 0: never"},
+		{"heartbeat", duration(func(s *sys.Config) *time.Duration { return &s.Heartbeat }), "30s",
+			"period of uptime and date; 0: never"},
+		{"names", choice(func(s *sys.Config) *sys.Names { return &s.Names }, map[string]sys.Names{
+			"both": sys.EMQX | sys.Mosquitto, "emqx": sys.EMQX, "mosquitto": sys.Mosquitto}), "both",
+			"which topics: `emqx` is `$SYS/brokers/<node>/...`, `mosquitto` is `$SYS/broker/...`"},
+	}
+	brokerKeys = table[router.Config]{
+		{"shared_subscription_strategy", choice(func(r *router.Config) *router.Strategy { return &r.Strategy }, strategies), "random",
+			"which member of a shared group gets a message; `broker.<group>.shared_subscription_strategy` for one group"},
+	}
+	logKeys = table[Log]{
+		{"level", choice(func(l *Log) *string { return &l.Level }, levels), "info",
+			"least important messages that are logged"},
+		{"formatter", choice(func(l *Log) *string { return &l.Format }, map[string]string{"text": "text", "json": "json"}), "text",
+			"form of a line"},
+		{"to", setter[Log]{"console, file, both", setLogTarget}, "console",
+			"standard error, the file, or both"},
+		{"file", text(func(l *Log) *string { return &l.File }), "log/dunlin.log",
+			"the file that `to` speaks of"},
+	}
+)
+
+var strategies = map[string]router.Strategy{
+	"random": router.Random, "round_robin": router.RoundRobin, "sticky": router.Sticky, "local": router.Local,
+	"hash": router.HashClientID, "hash_clientid": router.HashClientID, "hash_topic": router.HashTopic,
+}
+
+// levels are EMQ X 4's eight; the log has four.
+var levels = map[string]string{
+	"debug": "debug", "info": "info", "notice": "info", "warning": "warning", "warn": "warning",
+	"error": "error", "critical": "error", "alert": "error", "emergency": "error",
+}
+
+func setNodeName(n *Node, v value) error {
+	if v.text == "" || strings.ContainsAny(v.text, "/+#\x00 ") {
+		return fmt.Errorf("%q is not a node name: it is one level of a topic, without / + # and space", v.text)
+	}
+	n.Name = v.text
+	return nil
+}
+
+func setLogTarget(l *Log, v value) error {
+	switch v.text {
+	case "console", "file", "both":
+	default:
+		return fmt.Errorf("%q is none of console, file, both", v.text)
+	}
+	l.Console, l.toFile = v.text != "file", v.text != "console"
+	return nil
+}
