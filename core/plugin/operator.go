@@ -18,7 +18,9 @@ type Operator struct {
 	Hooks     map[string]Hook // overrides by hook name: filters, when, on_error, park, timeout, max_payload
 	// Config is the plugin's own configuration, secrets resolved.
 	Config map[string]any
-	doc    *document
+
+	doc     *document
+	secrets []string // resolved values, to be kept out of messages
 }
 
 type operatorFile struct {
@@ -69,8 +71,9 @@ func ParseOperator(name string, text []byte, s Secrets) (*Operator, error) {
 			doc.fault(err.Error(), "plugin", "grant")
 		}
 	}
-	resolved := s.resolve(doc, f.Config, []string{"config"})
-	o.Config, _ = resolved.(map[string]any)
+	r := resolver{Secrets: s, doc: doc}
+	o.Config, _ = r.resolve(f.Config, []string{"config"}).(map[string]any)
+	o.secrets = r.found
 	if o.Config == nil {
 		o.Config = map[string]any{}
 	}
@@ -125,31 +128,38 @@ func pick[T comparable](override, base T) T {
 // maxSecret bounds a file named by ${file:...}.
 const maxSecret = 64 << 10
 
-// resolve replaces secret references in v, which lies at key.
-func (s Secrets) resolve(d *document, v any, key []string) any {
+// resolver replaces the secret references of one file.
+type resolver struct {
+	Secrets
+	doc   *document
+	found []string
+}
+
+// resolve replaces the references in v, which lies at key.
+func (r *resolver) resolve(v any, key []string) any {
 	switch v := v.(type) {
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for k, e := range v {
-			out[k] = s.resolve(d, e, append(key[:len(key):len(key)], k))
+			out[k] = r.resolve(e, append(key[:len(key):len(key)], k))
 		}
 		return out
 	case []any:
 		out := make([]any, len(v))
 		for i, e := range v {
-			out[i] = s.resolve(d, e, key)
+			out[i] = r.resolve(e, key)
 		}
 		return out
 	case []map[string]any:
 		out := make([]any, len(v))
 		for i, e := range v {
-			out[i] = s.resolve(d, e, key)
+			out[i] = r.resolve(e, key)
 		}
 		return out
 	case string:
-		text, err := s.expand(v)
+		text, err := r.expand(v)
 		if err != nil {
-			d.fault(err.Error(), key...)
+			r.doc.fault(err.Error(), key...)
 		}
 		return text
 	default:
@@ -159,7 +169,7 @@ func (s Secrets) resolve(d *document, v any, key []string) any {
 
 // expand replaces each ${env:NAME} and ${file:PATH} of text. Errors name the
 // reference and never the value.
-func (s Secrets) expand(text string) (string, error) {
+func (r *resolver) expand(text string) (string, error) {
 	var b strings.Builder
 	for {
 		before, rest, found := strings.Cut(text, "${")
@@ -171,9 +181,12 @@ func (s Secrets) expand(text string) (string, error) {
 		if !closed {
 			return "", fmt.Errorf("${%s: the closing } is missing", rest)
 		}
-		v, err := s.look(ref)
+		v, err := r.look(ref)
 		if err != nil {
 			return "", err
+		}
+		if v != "" {
+			r.found = append(r.found, v)
 		}
 		b.WriteString(v)
 		text = after

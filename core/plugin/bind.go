@@ -1,0 +1,100 @@
+package plugin
+
+import (
+	"github.com/dunlinmq/dunlin/core/hook"
+	"github.com/dunlinmq/dunlin/pluginsdk/contract"
+)
+
+// attach adds the callback of one hook of p to its hook point. The callback
+// asks whatever version is current, so that a reload changes no chain.
+func (p *loaded) attach(k contract.Hook, blocking bool) (remove func()) {
+	pts := p.host.Hooks
+	s := hook.Spec{Owner: p.name, Order: p.order, Blocking: blocking}
+	switch k {
+	case contract.HookConnect:
+		return pts.ClientConnect.Add(s, func(e *hook.ConnectEvent) { ask(p, k, one(e), &connectOps) })
+	case contract.HookAuthenticate, contract.HookAuthContinue:
+		return pts.ClientAuthenticate.Add(s, func(e *hook.AuthEvent) { ask(p, k, one(e), &authOps) })
+	case contract.HookACL:
+		return pts.ClientCheckACL.Add(s, func(es []hook.ACLEvent) { ask(p, k, es, &aclOps) })
+	case contract.HookSubscribe:
+		return pts.ClientSubscribe.Add(s, func(e *hook.SubscribeEvent) { ask(p, k, one(e), &subscribeOps) })
+	case contract.HookUnsubscribe:
+		return pts.ClientUnsubscribe.Add(s, func(e *hook.UnsubscribeEvent) { ask(p, k, one(e), &unsubscribeOps) })
+	case contract.HookPublish:
+		return pts.MessagePublish.Add(s, func(es []hook.PublishEvent) { ask(p, k, es, &publishOps) })
+	case contract.HookWill:
+		return pts.MessageWill.Add(s, func(es []hook.PublishEvent) { ask(p, k, es, &publishOps) })
+	case contract.HookDeliver:
+		return pts.MessageDeliver.Add(s, func(es []hook.DeliverEvent) { ask(p, k, es, &deliverOps) })
+	case contract.HookRetainedStore:
+		return pts.RetainedStore.Add(s, func(es []hook.RetainEvent) { ask(p, k, es, &retainStoreOps) })
+	case contract.HookRetainedRead:
+		return pts.RetainedRead.Add(s, func(e *hook.RetainedReadEvent) { ask(p, k, one(e), &retainReadOps) })
+	}
+	return p.attachObserver(k)
+}
+
+// attachObserver is attach for hooks of class observe, which never block.
+func (p *loaded) attachObserver(k contract.Hook) (remove func()) {
+	pts := p.host.Hooks
+	s := hook.Spec{Owner: p.name, Order: p.order}
+	switch k {
+	case contract.HookConnected:
+		return pts.ClientConnected.Add(s, p.connection(k))
+	case contract.HookDisconnected:
+		return pts.ClientDisconnected.Add(s, p.connection(k))
+	case contract.HookSubscribed:
+		return pts.SessionSubscribed.Add(s, p.subscription(k))
+	case contract.HookUnsubscribed:
+		return pts.SessionUnsubscribed.Add(s, p.subscription(k))
+	case contract.HookSessionCreated:
+		return pts.SessionCreated.Add(s, p.session(k))
+	case contract.HookSessionResumed:
+		return pts.SessionResumed.Add(s, p.session(k))
+	case contract.HookSessionTakenOver:
+		return pts.SessionTakenOver.Add(s, p.session(k))
+	case contract.HookSessionExpired:
+		return pts.SessionExpired.Add(s, p.session(k))
+	case contract.HookSessionDiscarded:
+		return pts.SessionDiscarded.Add(s, p.session(k))
+	case contract.HookPublished:
+		return pts.MessagePublished.Add(s, p.message(k))
+	case contract.HookDelivered:
+		return pts.MessageDelivered.Add(s, p.message(k))
+	case contract.HookAcked:
+		return pts.MessageAcked.Add(s, p.message(k))
+	case contract.HookDropped:
+		return pts.MessageDropped.Add(s, p.message(k))
+	}
+	return func() {}
+}
+
+// bind makes v the current version of p: callbacks for its new hooks are added
+// before the swap (they find nothing to do), those of hooks that are gone are
+// taken out after it. A call meets exactly one version. The old version, if
+// any, is returned; it may still be in use.
+func (p *loaded) bind(v *version) (old *version) {
+	for _, k := range contract.Hooks() {
+		if _, on := p.removes[k]; !on && v.set.Has(k) {
+			p.removes[k] = p.attach(k, v.blocking)
+		}
+	}
+	old = p.cur.Swap(v)
+	for k, remove := range p.removes {
+		if !v.set.Has(k) {
+			remove()
+			delete(p.removes, k)
+		}
+	}
+	return old
+}
+
+// unbind takes p out of all chains and leaves it without a version.
+func (p *loaded) unbind() (old *version) {
+	for k, remove := range p.removes {
+		remove()
+		delete(p.removes, k)
+	}
+	return p.cur.Swap(nil)
+}

@@ -1,0 +1,261 @@
+package plugin
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/dunlinmq/dunlin/core/hook"
+	"github.com/dunlinmq/dunlin/core/packet"
+	"github.com/dunlinmq/dunlin/pluginsdk/contract"
+)
+
+// reason is the reason code of a Deny: the plugin's, else NotAuthorized.
+func (a *answer) reason() packet.ReasonCode {
+	if a.Reason != 0 {
+		return packet.ReasonCode(a.Reason)
+	}
+	return packet.NotAuthorized
+}
+
+// connOf is the shard key of a client's events.
+func connOf(c *hook.Client) uint64 {
+	if c == nil {
+		return 0
+	}
+	return c.Conn
+}
+
+var connectOps = ops[hook.ConnectEvent]{
+	wants: func(_ *loaded, h *hookBinding, e *hook.ConnectEvent) bool {
+		return !e.Reason.Failed() && h.scope.client(e.Client)
+	},
+	key: func(e *hook.ConnectEvent) uint64 { return connOf(e.Client) },
+	encode: func(w *encoder, k contract.Hook, e *hook.ConnectEvent) {
+		h := w.head(k, e.Client)
+		h.Aux = uint32(e.Client.KeepAlive)
+		var props packet.Props
+		if e.Packet != nil {
+			props = e.Packet.Props
+			if e.Packet.Will != nil {
+				h.Flags = h.Flags.WithQoS(e.Packet.Will.QoS)
+			}
+		}
+		w.Begin(h)
+		w.client(e.Client, props)
+		if e.Packet != nil && e.Packet.Will != nil {
+			w.String(contract.SlotWillTopic, e.Packet.Will.Topic)
+			w.Bytes(contract.SlotWillPayload, e.Packet.Will.Payload)
+			w.Bytes(contract.SlotWillProps, e.Packet.Will.Props)
+		}
+		w.End()
+	},
+	apply: func(a *answer, e *hook.ConnectEvent) {
+		if a.Action == contract.Deny {
+			e.Reason, e.Text = a.reason(), a.Text()
+			return
+		}
+		if id, ok := a.Ext(contract.ExtClientID); ok {
+			e.Client.ID = string(id)
+		}
+		limit(a, e)
+	},
+	fail: func(h *hookBinding, e *hook.ConnectEvent) {
+		if h.denies() {
+			e.Reason = h.reason
+		}
+	},
+}
+
+// denies tells whether the hook's policy refuses.
+func (h *hookBinding) denies() bool { return h.onError == OnErrorDeny || h.onError == OnErrorPark }
+
+// limit lowers or raises what the CONNECT asked for.
+func limit(a *answer, e *hook.ConnectEvent) {
+	l, ok := a.Limits()
+	if !ok || e.Packet == nil {
+		return
+	}
+	if l.KeepAlive != contract.KeepLimit {
+		e.Client.KeepAlive, e.Packet.KeepAlive = uint16(l.KeepAlive), uint16(l.KeepAlive)
+	}
+	if l.SessionExpiry != contract.KeepLimit {
+		e.Client.Expiry = l.SessionExpiry
+		e.Packet.Props = packet.AppendUint32Prop(without(e.Packet.Props, packet.PropSessionExpiry), packet.PropSessionExpiry, l.SessionExpiry)
+	}
+	if l.ReceiveMax != contract.KeepLimit {
+		e.Packet.Props = packet.AppendUint16Prop(without(e.Packet.Props, packet.PropReceiveMaximum), packet.PropReceiveMaximum, uint16(l.ReceiveMax))
+	}
+	if l.PacketSize != contract.KeepLimit {
+		e.Packet.Props = packet.AppendUint32Prop(without(e.Packet.Props, packet.PropMaximumPacketSize), packet.PropMaximumPacketSize, l.PacketSize)
+	}
+}
+
+// without is a copy of p that lacks property id.
+func without(p packet.Props, id packet.PropID) packet.Props {
+	out := make(packet.Props, 0, len(p)+8)
+	p.Each(func(got packet.PropID, value []byte) bool {
+		if got != id {
+			out = append(append(out, byte(got)), value...)
+		}
+		return true
+	})
+	return out
+}
+
+// exchange is the state of an enhanced authentication between two AUTH packets:
+// it belongs to the plugin that answered Continue.
+type exchange struct {
+	owner *loaded
+	state []byte
+}
+
+var authOps = ops[hook.AuthEvent]{
+	wants: func(p *loaded, h *hookBinding, e *hook.AuthEvent) bool {
+		mine := e.State == nil // the first exchange is everybody's
+		if h.Hook == contract.HookAuthContinue {
+			x, ok := e.State.(exchange)
+			mine = ok && x.owner == p
+		}
+		return mine && e.Verdict == hook.Next && h.scope.client(e.Client)
+	},
+	key: func(e *hook.AuthEvent) uint64 { return connOf(e.Client) },
+	encode: func(w *encoder, k contract.Hook, e *hook.AuthEvent) {
+		h := w.head(k, e.Client)
+		if e.Client != nil {
+			h.Aux = uint32(e.Client.KeepAlive)
+		}
+		if e.Reauth {
+			h.Flags |= contract.FlagReauth
+		}
+		w.Begin(h)
+		w.client(e.Client, nil)
+		if e.Password != nil {
+			w.Bytes(contract.SlotPassword, e.Password)
+		}
+		w.optional(contract.SlotAuthMethod, e.Method)
+		if e.Data != nil {
+			w.Bytes(contract.SlotAuthData, e.Data)
+		}
+		if x, ok := e.State.(exchange); ok {
+			w.Bytes(contract.SlotAuthState, x.state)
+		}
+		w.End()
+	},
+	apply: decideAuth,
+	fail: func(h *hookBinding, e *hook.AuthEvent) {
+		switch {
+		case h.denies():
+			e.Verdict, e.Reason = hook.Deny, h.reason
+		case h.onError == OnErrorAllow:
+			e.Verdict = hook.Allow
+		}
+	},
+}
+
+// decideAuth carries out the verdict of authenticate and auth_continue.
+func decideAuth(a *answer, e *hook.AuthEvent) {
+	if reply, ok := a.Ext(contract.ExtReply); ok {
+		e.Reply = bytes.Clone(reply)
+	}
+	switch a.Action {
+	case contract.Deny:
+		e.Verdict, e.Reason, e.Text = hook.Deny, a.reason(), a.Text()
+	case contract.Continue:
+		state, _ := a.Ext(contract.ExtState)
+		e.Verdict, e.State = hook.Continue, exchange{owner: a.plugin, state: bytes.Clone(state)}
+	case contract.Allow:
+		e.Verdict = hook.Allow
+		identify(a, e.Client)
+	}
+}
+
+// identify writes who the client is into c.
+func identify(a *answer, c *hook.Client) {
+	if c == nil {
+		return
+	}
+	if b, ok := a.Ext(contract.ExtPrincipal); ok {
+		c.Principal = string(b)
+	}
+	if b, ok := a.Ext(contract.ExtTenant); ok {
+		c.Tenant = string(b)
+	}
+	if attrs := a.Attributes(); attrs != nil {
+		c.Attributes = attrs
+	}
+	if at, ok := a.Uint64(contract.ExtExpiresAt); ok {
+		c.ExpiresAt = time.Unix(0, int64(at))
+	}
+	if a.Flags&contract.VerdictSuperuser != 0 {
+		c.Superuser = true
+	}
+	ps, ok := a.Permissions()
+	if !ok {
+		return
+	}
+	c.Permissions = make([]hook.Permission, len(ps))
+	for i, p := range ps {
+		c.Permissions[i] = hook.Permission{Filter: p.Filter, Allow: p.Allow, MaxQoS: p.MaxQoS, Retain: p.Retain}
+		if p.Publish {
+			c.Permissions[i].Action |= hook.Publish
+		}
+		if p.Subscribe {
+			c.Permissions[i].Action |= hook.Subscribe
+		}
+	}
+}
+
+var aclOps = ops[hook.ACLEvent]{
+	wants: func(_ *loaded, h *hookBinding, e *hook.ACLEvent) bool {
+		if e.Verdict != hook.Next || !h.scope.flags(e.QoS, e.Retain) || !h.scope.client(e.Client) {
+			return false
+		}
+		if e.Action == hook.Publish {
+			return h.scope.topic(e.Topic)
+		}
+		return h.scope.filter(e.Topic)
+	},
+	key: func(e *hook.ACLEvent) uint64 { return connOf(e.Client) },
+	encode: func(w *encoder, k contract.Hook, e *hook.ACLEvent) {
+		h := w.head(k, e.Client)
+		h.Flags = h.Flags.WithQoS(e.QoS)
+		if e.Action&hook.Publish != 0 {
+			h.Flags |= contract.FlagPublish
+		}
+		if e.Action&hook.Subscribe != 0 {
+			h.Flags |= contract.FlagSubscribe
+		}
+		if e.Retain {
+			h.Flags |= contract.FlagRetain
+		}
+		w.Begin(h)
+		w.who(e.Client)
+		w.String(contract.SlotTopic, e.Topic)
+		if e.Client != nil {
+			w.optional(contract.SlotACLPrincipal, e.Client.Principal)
+			w.optional(contract.SlotACLTenant, e.Client.Tenant)
+		}
+		w.End()
+	},
+	apply: func(a *answer, e *hook.ACLEvent) {
+		switch a.Action {
+		case contract.Allow:
+			e.Verdict = hook.Allow
+		case contract.Deny:
+			e.Verdict, e.Reason = hook.Deny, a.reason()
+		default:
+			return
+		}
+		if a.Verdict.Flags.CacheScope() == contract.CacheTopic {
+			e.CacheTTL = time.Duration(a.CacheTTL) * time.Millisecond
+		}
+	},
+	fail: func(h *hookBinding, e *hook.ACLEvent) {
+		switch {
+		case h.denies():
+			e.Verdict, e.Reason = hook.Deny, h.reason
+		case h.onError == OnErrorAllow:
+			e.Verdict = hook.Allow
+		}
+	},
+}

@@ -1,0 +1,213 @@
+package plugin
+
+import (
+	"github.com/dunlinmq/dunlin/core/hook"
+	"github.com/dunlinmq/dunlin/core/message"
+	"github.com/dunlinmq/dunlin/core/packet"
+	"github.com/dunlinmq/dunlin/pluginsdk/contract"
+)
+
+// ownMessage tells whether p itself published m: its own message hooks are not
+// called for it, or it would meet its messages for ever.
+func (p *loaded) ownMessage(m *message.Message) bool {
+	return m.Origin == message.OriginPlugin && m.From == p.name
+}
+
+// publishOps serve the hooks publish and will.
+var publishOps = ops[hook.PublishEvent]{
+	wants: func(p *loaded, h *hookBinding, e *hook.PublishEvent) bool {
+		return (e.Verdict == hook.Next || e.Verdict == hook.Allow) && !p.ownMessage(e.Msg) && h.scope.message(e.Client, e.Msg)
+	},
+	key:    func(e *hook.PublishEvent) uint64 { return connOf(e.Client) },
+	encode: func(w *encoder, k contract.Hook, e *hook.PublishEvent) { w.message(k, e.Client, e.Msg) },
+	apply: func(a *answer, e *hook.PublishEvent) {
+		hops := e.Msg.Hops
+		switch a.Action {
+		case contract.Deny:
+			e.Verdict, e.Reason = hook.Deny, a.reason()
+		case contract.Drop:
+			e.Verdict = hook.Drop
+		case contract.Rewrite:
+			e.Msg = rewritten(e.Msg, a.Verdict, a.now)
+		}
+		if list, ok := a.Ext(contract.ExtPublishes); ok {
+			e.Also = a.also(e.Also, list, hops)
+		}
+	},
+	fail: func(h *hookBinding, e *hook.PublishEvent) {
+		switch h.messagePolicy(e.Msg.QoS) {
+		case OnErrorDeny, OnErrorPark:
+			e.Verdict, e.Reason = hook.Deny, h.reason
+		case OnErrorDrop:
+			e.Verdict = hook.Drop
+		}
+	},
+}
+
+// also appends the messages of a verdict's publish list, which is valid. Above
+// MaxHops they are counted and left out.
+func (a *answer) also(to []*message.Message, list []byte, hops uint8) []*message.Message {
+	for len(list) > 0 {
+		r, rest, err := contract.Split(list)
+		if err != nil {
+			return to
+		}
+		list = rest
+		if hops >= MaxHops {
+			a.plugin.looped()
+			continue
+		}
+		to = append(to, publication(r, a.plugin.name, hops, a.now))
+	}
+	return to
+}
+
+var deliverOps = ops[hook.DeliverEvent]{
+	wants: func(p *loaded, h *hookBinding, e *hook.DeliverEvent) bool {
+		return e.Verdict != hook.Drop && !p.ownMessage(e.Msg) && h.scope.message(e.Client, e.Msg)
+	},
+	key:    func(e *hook.DeliverEvent) uint64 { return connOf(e.Client) },
+	encode: func(w *encoder, k contract.Hook, e *hook.DeliverEvent) { w.message(k, e.Client, e.Msg) },
+	apply: func(a *answer, e *hook.DeliverEvent) {
+		switch a.Action {
+		case contract.Drop:
+			e.Verdict = hook.Drop
+		case contract.Rewrite:
+			e.Msg = rewritten(e.Msg, a.Verdict, a.now)
+		}
+	},
+	fail: func(h *hookBinding, e *hook.DeliverEvent) {
+		if h.onError == OnErrorDrop {
+			e.Verdict = hook.Drop
+		}
+	},
+}
+
+var subscribeOps = ops[hook.SubscribeEvent]{
+	wants: func(_ *loaded, h *hookBinding, e *hook.SubscribeEvent) bool {
+		if !h.scope.client(e.Client) {
+			return false
+		}
+		for i, f := range e.Filters {
+			if !refused(e, i) && h.scope.filter(f.Filter) {
+				return true
+			}
+		}
+		return false
+	},
+	key: func(e *hook.SubscribeEvent) uint64 { return connOf(e.Client) },
+	encode: func(w *encoder, k contract.Hook, e *hook.SubscribeEvent) {
+		h := w.head(k, e.Client)
+		h.Aux = uint32(len(e.Filters))
+		w.Begin(h)
+		w.who(e.Client)
+		if w.Wants(contract.SlotFilters) {
+			w.scratch = w.scratch[:0]
+			for _, f := range e.Filters {
+				o := optionsByte(message.SubOptions{QoS: f.QoS, NoLocal: f.NoLocal, RetainAsPublished: f.RetainAsPublished, RetainHandling: f.RetainHandling})
+				w.scratch = contract.AppendSubscription(w.scratch, f.Filter, o)
+			}
+			w.Bytes(contract.SlotFilters, w.scratch)
+		}
+		if len(e.Props) > 0 {
+			w.Bytes(contract.SlotSubProps, e.Props)
+		}
+		w.End()
+	},
+	apply: func(a *answer, e *hook.SubscribeEvent) {
+		if a.Action == contract.Deny {
+			refuseAll(e, a.reason())
+			return
+		}
+		if list, ok := a.Ext(contract.ExtFilters); ok {
+			refilter(e, list)
+		}
+		codes, _ := a.Ext(contract.ExtCodes)
+		for i, c := range codes {
+			switch {
+			case c == contract.KeepCode || refused(e, i) || i >= len(e.Filters):
+			case c >= 0x80 && i < len(e.Codes):
+				e.Codes[i] = packet.ReasonCode(c)
+			case c <= 2:
+				e.Filters[i].QoS = c
+			}
+		}
+	},
+	fail: func(h *hookBinding, e *hook.SubscribeEvent) {
+		if h.denies() {
+			refuseAll(e, h.reason)
+		}
+	},
+}
+
+// refused tells whether an earlier callback refused filter i.
+func refused(e *hook.SubscribeEvent, i int) bool { return i < len(e.Codes) && e.Codes[i].Failed() }
+
+// refuseAll refuses every filter that nobody refused yet.
+func refuseAll(e *hook.SubscribeEvent, code packet.ReasonCode) {
+	for i := range e.Codes {
+		if !e.Codes[i].Failed() {
+			e.Codes[i] = code
+		}
+	}
+}
+
+// refilter replaces the filters by those of a validated list.
+func refilter(e *hook.SubscribeEvent, list []byte) {
+	i := 0
+	for f := range (contract.FilterList{Bytes: list, Options: true}).All {
+		if i < len(e.Filters) && !refused(e, i) {
+			e.Filters[i] = packet.Filter{
+				Filter: string(f.Filter), QoS: f.Options & 3, NoLocal: f.Options&(1<<2) != 0,
+				RetainAsPublished: f.Options&(1<<3) != 0, RetainHandling: f.Options >> 4 & 3,
+			}
+		}
+		i++
+	}
+}
+
+var unsubscribeOps = ops[hook.UnsubscribeEvent]{
+	wants: func(_ *loaded, h *hookBinding, e *hook.UnsubscribeEvent) bool {
+		if !h.scope.client(e.Client) {
+			return false
+		}
+		for _, f := range e.Filters {
+			if h.scope.filter(f) {
+				return true
+			}
+		}
+		return false
+	},
+	key: func(e *hook.UnsubscribeEvent) uint64 { return connOf(e.Client) },
+	encode: func(w *encoder, k contract.Hook, e *hook.UnsubscribeEvent) {
+		h := w.head(k, e.Client)
+		h.Aux = uint32(len(e.Filters))
+		w.Begin(h)
+		w.who(e.Client)
+		if w.Wants(contract.SlotFilters) {
+			w.scratch = w.scratch[:0]
+			for _, f := range e.Filters {
+				w.scratch = contract.AppendFilter(w.scratch, f)
+			}
+			w.Bytes(contract.SlotFilters, w.scratch)
+		}
+		if len(e.Props) > 0 {
+			w.Bytes(contract.SlotSubProps, e.Props)
+		}
+		w.End()
+	},
+	apply: func(a *answer, e *hook.UnsubscribeEvent) {
+		list, ok := a.Ext(contract.ExtFilters)
+		if !ok {
+			return
+		}
+		i := 0
+		for f := range (contract.FilterList{Bytes: list}).All {
+			if i < len(e.Filters) {
+				e.Filters[i] = string(f.Filter)
+			}
+			i++
+		}
+	},
+	fail: func(*hookBinding, *hook.UnsubscribeEvent) {},
+}

@@ -1,0 +1,233 @@
+package plugin
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/dunlinmq/dunlin/core/hook"
+	"github.com/dunlinmq/dunlin/core/message"
+	"github.com/dunlinmq/dunlin/core/packet"
+	"github.com/dunlinmq/dunlin/pluginsdk/contract"
+)
+
+// encoder writes events as the contract's records. It is owned by one
+// goroutine and keeps its memory.
+type encoder struct {
+	contract.Writer
+	scratch    []byte
+	now        int64  // of the frame, Unix nanoseconds
+	maxPayload uint32 // 0: no limit
+	hops       uint8  // highest of the messages
+}
+
+// start begins a frame for hook h.
+func (w *encoder) start(h *hookBinding, now int64) {
+	w.Reset(nil)
+	w.now, w.hops = now, 0
+	w.use(h)
+}
+
+// use sets what hook h wants of the records that follow.
+func (w *encoder) use(h *hookBinding) {
+	w.Fields, w.maxPayload = h.Fields, h.MaxPayload
+}
+
+// head fills the header fields that a client gives.
+func (w *encoder) head(k contract.Hook, c *hook.Client) contract.Header {
+	h := contract.Header{Hook: k, Time: uint64(w.now)}
+	if c != nil {
+		h.Conn = c.Conn
+		h.Flags = h.Flags.WithVersion(byte(c.Protocol))
+		if c.Superuser {
+			h.Flags |= contract.FlagSuperuser
+		}
+		if c.CleanStart {
+			h.Flags |= contract.FlagCleanStart
+		}
+		if c.Bridge {
+			h.Flags |= contract.FlagBridge
+		}
+	}
+	return h
+}
+
+// who fills the four slots of every record about a client.
+func (w *encoder) who(c *hook.Client) {
+	if c == nil {
+		return
+	}
+	w.String(contract.SlotClientID, c.ID)
+	if c.HasUsername || c.Username != "" {
+		w.String(contract.SlotUsername, c.Username)
+	}
+	if w.Wants(contract.SlotPeer) && c.Peer.IsValid() {
+		w.scratch = c.Peer.AppendTo(w.scratch[:0])
+		w.Bytes(contract.SlotPeer, w.scratch)
+	}
+	w.String(contract.SlotListener, c.Listener)
+}
+
+// client fills the slots of connect, authenticate, connected and session hooks.
+func (w *encoder) client(c *hook.Client, props packet.Props) {
+	w.who(c)
+	if c == nil {
+		return
+	}
+	w.String(contract.SlotZone, c.Zone)
+	switch c.Protocol {
+	case packet.V31:
+		w.String(contract.SlotProtocol, "MQIsdp")
+	case packet.V311, packet.V50:
+		w.String(contract.SlotProtocol, "MQTT")
+	}
+	if props != nil {
+		w.Bytes(contract.SlotConnProps, props)
+	}
+	w.Uint32(contract.SlotSessionExpiry, c.Expiry)
+	if !c.ConnectedAt.IsZero() {
+		w.Uint64(contract.SlotConnectedAt, uint64(c.ConnectedAt.UnixNano()))
+	}
+	w.optional(contract.SlotCommonName, c.CommonName)
+	w.optional(contract.SlotDN, c.DN)
+	w.optional(contract.SlotPrincipal, c.Principal)
+	w.optional(contract.SlotTenant, c.Tenant)
+}
+
+// optional fills a slot that is absent when v is empty.
+func (w *encoder) optional(s contract.Slot, v string) {
+	if v != "" {
+		w.String(s, v)
+	}
+}
+
+// message writes a whole record about m and the client that the hook is about.
+func (w *encoder) message(k contract.Hook, c *hook.Client, m *message.Message) {
+	w.openMessage(k, c, m)
+	w.who(c)
+	w.messageSlots(m)
+	w.End()
+}
+
+// openMessage begins a record about m.
+func (w *encoder) openMessage(k contract.Hook, c *hook.Client, m *message.Message) {
+	h := w.head(k, c)
+	if m.Time != 0 {
+		h.Time = uint64(m.Time)
+	}
+	h.Flags = h.Flags.WithQoS(m.QoS).WithOrigin(contract.Origin(m.Origin)).WithHops(min(m.Hops, 15))
+	if m.Retain {
+		h.Flags |= contract.FlagRetain
+	}
+	if m.Retained {
+		h.Flags |= contract.FlagRetained
+	}
+	if w.cut(m.Payload) {
+		h.Flags |= contract.FlagPayloadCut
+	}
+	h.Aux = uint32(len(m.Payload))
+	w.hops = max(w.hops, m.Hops)
+	w.Begin(h)
+}
+
+// cut tells whether payload is longer than the plugin wants it.
+func (w *encoder) cut(payload []byte) bool {
+	return w.maxPayload != 0 && uint64(len(payload)) > uint64(w.maxPayload)
+}
+
+// messageSlots fills what describes m.
+func (w *encoder) messageSlots(m *message.Message) {
+	w.String(contract.SlotTopic, m.Topic)
+	payload := m.Payload
+	if w.cut(payload) {
+		payload = payload[:w.maxPayload]
+	}
+	w.Bytes(contract.SlotPayload, payload)
+	if len(m.Props) > 0 {
+		w.Bytes(contract.SlotProps, m.Props)
+	}
+	if left, ok := m.ExpiryLeft(w.now); ok {
+		w.Uint32(contract.SlotExpiry, left)
+	}
+	w.String(contract.SlotFrom, m.From)
+	if w.Wants(contract.SlotMessageID) {
+		b := binary.LittleEndian.AppendUint32(w.scratch[:0], m.ID.Node)
+		b = binary.LittleEndian.AppendUint32(b, m.ID.Incarnation)
+		w.scratch = binary.LittleEndian.AppendUint64(b, m.ID.Seq)
+		w.Bytes(contract.SlotMessageID, w.scratch)
+	}
+}
+
+// subscription writes a record of subscribed, unsubscribed or retained_read.
+func (w *encoder) subscription(k contract.Hook, c *hook.Client, filter string, o message.SubOptions, isNew bool) {
+	h := w.head(k, c)
+	h.Flags = h.Flags.WithQoS(o.QoS)
+	if isNew {
+		h.Flags |= contract.FlagNew
+	}
+	h.Aux = uint32(optionsByte(o))
+	w.Begin(h)
+	w.who(c)
+	w.String(contract.SlotFilter, filter)
+	if o.ID != 0 {
+		w.Uint32(contract.SlotSubID, o.ID)
+	}
+	w.End()
+}
+
+// optionsByte is the subscription options byte [MQTT-3.8.3.1].
+func optionsByte(o message.SubOptions) byte {
+	b := o.QoS&3 | o.RetainHandling&3<<4
+	if o.NoLocal {
+		b |= 1 << 2
+	}
+	if o.RetainAsPublished {
+		b |= 1 << 3
+	}
+	return b
+}
+
+// rewritten is m as the verdict changed it: a copy, since messages are immutable.
+func rewritten(m *message.Message, v contract.Verdict, now int64) *message.Message {
+	c := *m
+	if b, ok := v.Ext(contract.ExtTopic); ok {
+		c.Topic = string(b)
+	}
+	if b, ok := v.Ext(contract.ExtPayload); ok {
+		c.Payload = append([]byte(nil), b...)
+	}
+	if b, ok := v.Ext(contract.ExtProps); ok {
+		c.Props = append(packet.Props(nil), b...)
+	}
+	if sec, ok := v.Uint32(contract.ExtExpiry); ok {
+		c.Expiry = expiry(sec, now)
+	}
+	var f contract.Flags
+	f = f.WithQoS(m.QoS)
+	if m.Retain {
+		f |= contract.FlagRetain
+	}
+	f = v.NewFlags(f)
+	c.QoS, c.Retain = f.QoS(), f.Has(contract.FlagRetain)
+	return &c
+}
+
+// expiry turns an expiry interval into a point in time; contract.NoExpiry: never.
+func expiry(seconds uint32, now int64) int64 {
+	if seconds == contract.NoExpiry {
+		return 0
+	}
+	return now + int64(seconds)*int64(time.Second)
+}
+
+// publication makes a message of a publish record that contract.CheckPublish
+// accepted. hops is the count of what caused it.
+func publication(r contract.Record, from string, hops uint8, now int64) *message.Message {
+	var s message.Slab
+	m := s.New(string(r.Slot(contract.SlotTopic)), r.Slot(contract.SlotPayload), r.Slot(contract.SlotProps))
+	m.QoS, m.Retain = r.Flags().QoS(), r.Flags().Has(contract.FlagRetain)
+	m.From, m.Origin, m.Hops, m.Time = from, message.OriginPlugin, hops+1, now
+	if sec, ok := r.Uint32(contract.SlotExpiry); ok {
+		m.Expiry = expiry(sec, now)
+	}
+	return m
+}

@@ -1,0 +1,129 @@
+package plugin
+
+import (
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/dunlinmq/dunlin/pluginsdk/contract"
+)
+
+// Bounds of a plugin's key space.
+const (
+	maxKey      = 256
+	maxValue    = 64 << 10
+	maxKeySpace = 16 << 20 // keys and values
+	keyOverhead = 64       // what an entry costs beside its bytes
+)
+
+// keys is a plugin's key space in memory: its [KV]. It lives as long as the
+// plugin is loaded, also over reloads.
+type keys struct {
+	now func() time.Time
+
+	mu     sync.Mutex
+	values map[string]keyed
+	bytes  int
+}
+
+type keyed struct {
+	value []byte
+	until time.Time // zero: no end
+}
+
+func newKeys(now func() time.Time) *keys { return &keys{now: now, values: map[string]keyed{}} }
+
+// live returns the entry of key; expired ones are removed. mu is held.
+func (k *keys) live(key string) (keyed, bool) {
+	v, ok := k.values[key]
+	if ok && !v.until.IsZero() && !k.now().Before(v.until) {
+		k.remove(key)
+		return keyed{}, false
+	}
+	return v, ok
+}
+
+// remove takes key out. mu is held.
+func (k *keys) remove(key string) {
+	if v, ok := k.values[key]; ok {
+		k.bytes -= len(key) + len(v.value) + keyOverhead
+		delete(k.values, key)
+	}
+}
+
+// set puts v at key if it fits. mu is held.
+func (k *keys) set(key string, v keyed) error {
+	k.remove(key)
+	size := len(key) + len(v.value) + keyOverhead
+	if k.bytes+size > maxKeySpace {
+		k.sweep()
+	}
+	if k.bytes+size > maxKeySpace {
+		return contract.ErrnoQuota
+	}
+	k.bytes += size
+	k.values[key] = v
+	return nil
+}
+
+// sweep removes what has expired. mu is held.
+func (k *keys) sweep() {
+	for key := range k.values {
+		k.live(key)
+	}
+}
+
+// Load appends the value of key to dst.
+func (k *keys) Load(dst []byte, key string) ([]byte, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	v, ok := k.live(key)
+	if !ok {
+		return dst, contract.ErrnoNotFound
+	}
+	return append(dst, v.value...), nil
+}
+
+// Store keeps a copy of value.
+func (k *keys) Store(key string, value []byte, ttl time.Duration) error {
+	if key == "" || len(key) > maxKey || len(value) > maxValue || ttl < 0 {
+		return contract.ErrnoInvalid
+	}
+	v := keyed{value: append([]byte(nil), value...)}
+	if ttl > 0 {
+		v.until = k.now().Add(ttl)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.set(key, v)
+}
+
+// Delete removes key.
+func (k *keys) Delete(key string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if _, ok := k.live(key); !ok {
+		return contract.ErrnoNotFound
+	}
+	k.remove(key)
+	return nil
+}
+
+// Add adds delta to the decimal number at key.
+func (k *keys) Add(key string, delta int64) (int64, error) {
+	if key == "" || len(key) > maxKey {
+		return 0, contract.ErrnoInvalid
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	v, ok := k.live(key)
+	var n int64
+	if ok {
+		var err error
+		if n, err = strconv.ParseInt(string(v.value), 10, 64); err != nil {
+			return 0, contract.ErrnoInvalid
+		}
+	}
+	n += delta
+	return n, k.set(key, keyed{value: strconv.AppendInt(nil, n, 10), until: v.until})
+}

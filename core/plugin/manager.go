@@ -1,0 +1,380 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/dunlinmq/dunlin/core/hook"
+	"github.com/dunlinmq/dunlin/core/message"
+	"github.com/dunlinmq/dunlin/core/topicstore"
+	"github.com/dunlinmq/dunlin/pluginsdk/contract"
+)
+
+// Config is what a Manager needs. Immutable after New.
+type Config struct {
+	Loaded        string   // path of loaded_plugins; it need not exist
+	Dirs          []string // where plugins lie: <dir>/<name>/plugin.toml and the artefact
+	ConfigDir     string   // of the operator files <name>.toml
+	AllowUnpinned bool     // load artefacts whose operator file has no sha256
+	Node, Version string   // the broker's, for the plugins
+
+	WASM    Transport // nil: WASM plugins are refused
+	Process Transport // nil: process plugins are refused
+
+	Hooks *hook.Points
+	// Store holds the messages of the topicstore capability; nil: not offered.
+	Store *topicstore.Store
+	// Publish routes messages of plugins, in order. It is called on one goroutine
+	// and must not keep the slice. nil: the capability pub is not offered.
+	Publish func([]*message.Message)
+
+	Secrets Secrets
+	Log     *zap.Logger
+	Now     func() time.Time // nil: time.Now
+	// OpenTimeout bounds the opening of one plugin. 0: one minute.
+	OpenTimeout time.Duration
+}
+
+// drainPatience is how long an old version may take to finish its calls.
+const drainPatience = 5 * time.Second
+
+// orderGap is the distance between neighbours in a chain, so that a plugin
+// loaded later finds a place between them.
+const orderGap = 1 << 40
+
+// Errors of Load, Unload and Reload.
+var (
+	ErrLoaded    = errors.New("the plugin is loaded already")
+	ErrNotLoaded = errors.New("the plugin is not loaded")
+	ErrStopped   = errors.New("the plugin manager is not running")
+)
+
+// Manager owns the loaded plugins. All methods may be called at any time from
+// any goroutine; changes are made one after the other.
+type Manager struct {
+	host *host
+	log  *zap.Logger
+	stop chan struct{}
+	wg   sync.WaitGroup
+
+	change sync.Mutex // held by StartAll, Load, Unload, Reload and Close; before mu
+
+	mu      sync.Mutex
+	running bool               // guarded by mu
+	plugins []*loaded          // guarded by mu; in chain order
+	extra   map[string]private // guarded by mu
+}
+
+// private are the services of one loaded plugin that outlive a version.
+type private struct {
+	keys    *keys
+	numbers *numbers
+	outbox  *outbox
+}
+
+// New returns a Manager that has loaded nothing.
+func New(cfg Config) *Manager {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.OpenTimeout == 0 {
+		cfg.OpenTimeout = time.Minute
+	}
+	m := &Manager{host: &host{Config: cfg}, log: cfg.Log.Named("plugin"), stop: make(chan struct{}), extra: map[string]private{}}
+	m.host.pump = newPump(cfg.Publish)
+	return m
+}
+
+// StartAll loads what loaded_plugins names, in its order: all of it or, with an
+// error that names every plugin at fault, nothing.
+func (m *Manager) StartAll(ctx context.Context) error {
+	m.change.Lock()
+	defer m.change.Unlock()
+	file, err := ReadLoaded(m.host.Loaded)
+	if err != nil {
+		return err
+	}
+	for _, note := range file.Notes {
+		m.log.Info("loaded_plugins", zap.String("note", note))
+	}
+	var opened []*loaded
+	var versions []*version
+	var errs []error
+	for i, name := range file.Names() {
+		p := m.enlist(name, (i+1)*orderGap)
+		v, err := m.open(ctx, p)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		opened, versions = append(opened, p), append(versions, v)
+	}
+	errs = append(errs, oneProvider(versions))
+	if err := errors.Join(errs...); err != nil {
+		for i := range opened {
+			err = errors.Join(err, versions[i].retire(drainPatience))
+		}
+		return err
+	}
+	m.wg.Go(func() { m.host.pump.run(m.stop) })
+	for i, p := range opened {
+		m.begin(p, versions[i])
+	}
+	m.mu.Lock()
+	m.running = true
+	m.mu.Unlock()
+	return nil
+}
+
+// enlist makes the lasting part of a plugin.
+func (m *Manager) enlist(name string, order int) *loaded {
+	p := &loaded{
+		name: name, order: order, host: m.host, removes: map[contract.Hook]func(){}, queue: newQueue(),
+		log: limited(m.log.With(zap.String("plugin", name)), m.host.Now),
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.extra[name] = private{keys: newKeys(m.host.Now), numbers: &numbers{}, outbox: &outbox{plugin: p, pump: m.host.pump}}
+	return p
+}
+
+// open prepares and opens the next version of p.
+func (m *Manager) open(ctx context.Context, p *loaded) (*version, error) {
+	m.mu.Lock()
+	own := m.extra[p.name]
+	m.mu.Unlock()
+	services := Services{KV: own.keys, Metrics: own.numbers, TopicStore: m.host.Store != nil, Now: m.host.Now}
+	if m.host.Publish != nil {
+		services.Publish = own.outbox
+	}
+	prep, err := m.host.prepare(p.name, services, p.log)
+	if err != nil {
+		return nil, fmt.Errorf("plugin %s: %w", p.name, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, m.host.OpenTimeout)
+	defer cancel()
+	v, err := prep.open(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("plugin %s: %w", p.name, err)
+	}
+	return v, nil
+}
+
+// begin puts an opened plugin to work.
+func (m *Manager) begin(p *loaded, v *version) {
+	m.wg.Go(p.run)
+	p.bind(v)
+	m.mu.Lock()
+	at, _ := slices.BinarySearchFunc(m.plugins, p.order, func(q *loaded, order int) int { return q.order - order })
+	m.plugins = slices.Insert(m.plugins, at, p)
+	m.mu.Unlock()
+	p.log.Info("plugin loaded", zap.String("version", v.spec.Manifest.Version), zap.String("kind", v.kind),
+		zap.String("sha256", v.spec.SHA256), zap.Int("place", at+1))
+}
+
+// Load loads a plugin at its place in loaded_plugins (else at the end) and
+// turns it on there.
+func (m *Manager) Load(name string) error {
+	m.change.Lock()
+	defer m.change.Unlock()
+	if err := checkName(name); err != nil {
+		return err
+	}
+	p, err := m.find(name)
+	if err != nil {
+		return err
+	}
+	if p != nil {
+		return fmt.Errorf("%s: %w", name, ErrLoaded)
+	}
+	file, err := ReadLoaded(m.host.Loaded)
+	if err != nil {
+		return err
+	}
+	file.Set(name, true)
+	p = m.enlist(name, m.place(file, name))
+	v, err := m.open(context.Background(), p)
+	if err != nil {
+		return err
+	}
+	if err := oneProvider(append(m.versions(), v)); err != nil {
+		return errors.Join(err, v.retire(drainPatience))
+	}
+	m.begin(p, v)
+	return file.Write(m.host.Loaded)
+}
+
+// Unload takes a plugin out of all chains, lets its calls finish, closes it and
+// turns it off in loaded_plugins.
+func (m *Manager) Unload(name string) error {
+	m.change.Lock()
+	defer m.change.Unlock()
+	p, err := m.loaded(name)
+	if err != nil {
+		return err
+	}
+	file, err := ReadLoaded(m.host.Loaded)
+	if err != nil {
+		return err
+	}
+	err = m.end(p)
+	if file.index(name) >= 0 {
+		file.Set(name, false)
+		err = errors.Join(err, file.Write(m.host.Loaded))
+	}
+	return err
+}
+
+// end stops p: no new events, what is queued is handed over, calls finish.
+func (m *Manager) end(p *loaded) error {
+	m.mu.Lock()
+	m.plugins = slices.DeleteFunc(m.plugins, func(q *loaded) bool { return q == p })
+	delete(m.extra, p.name)
+	m.mu.Unlock()
+	v := p.cur.Load()
+	for k, remove := range p.removes {
+		remove()
+		delete(p.removes, k)
+	}
+	close(p.queue.stop)
+	t := time.NewTimer(flushPatience)
+	defer t.Stop()
+	select {
+	case <-p.queue.done:
+	case <-t.C:
+		v.cancel()
+		<-p.queue.done
+	}
+	p.cur.Store(nil)
+	err := v.retire(drainPatience)
+	p.log.Info("plugin unloaded", zap.Error(err))
+	return err
+}
+
+// Reload opens the plugin anew from its files beside the running version, then
+// swaps. On an error the running version stays.
+func (m *Manager) Reload(name string) error {
+	m.change.Lock()
+	defer m.change.Unlock()
+	p, err := m.loaded(name)
+	if err != nil {
+		return err
+	}
+	v, err := m.open(context.Background(), p)
+	if err != nil {
+		return err
+	}
+	if v.kind != p.cur.Load().kind {
+		return errors.Join(fmt.Errorf("plugin %s: a reload does not change its kind to %s: unload it first", name, v.kind), v.retire(drainPatience))
+	}
+	others := slices.DeleteFunc(m.versions(), func(o *version) bool { return o == p.cur.Load() })
+	if err := oneProvider(append(others, v)); err != nil {
+		return errors.Join(err, v.retire(drainPatience))
+	}
+	old := p.bind(v)
+	p.log.Info("plugin reloaded", zap.String("version", v.spec.Manifest.Version), zap.String("sha256", v.spec.SHA256))
+	return old.retire(drainPatience)
+}
+
+// Close unloads everything, last plugin first, and publishes what plugins had
+// queued. The broker must still route while it runs. loaded_plugins is left
+// alone.
+func (m *Manager) Close() error {
+	m.change.Lock()
+	defer m.change.Unlock()
+	m.mu.Lock()
+	running, plugins := m.running, slices.Clone(m.plugins)
+	m.running = false
+	m.mu.Unlock()
+	if !running {
+		return nil
+	}
+	var errs []error
+	for _, p := range slices.Backward(plugins) {
+		errs = append(errs, m.end(p))
+	}
+	close(m.stop)
+	m.wg.Wait()
+	return errors.Join(errs...)
+}
+
+// find returns a loaded plugin; nil if it is not loaded.
+func (m *Manager) find(name string) (*loaded, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.running {
+		return nil, ErrStopped
+	}
+	for _, p := range m.plugins {
+		if p.name == name {
+			return p, nil
+		}
+	}
+	return nil, nil
+}
+
+// loaded is find that fails when the plugin is not loaded.
+func (m *Manager) loaded(name string) (*loaded, error) {
+	p, err := m.find(name)
+	if err == nil && p == nil {
+		return nil, fmt.Errorf("%s: %w", name, ErrNotLoaded)
+	}
+	return p, err
+}
+
+// versions are the current versions of all plugins.
+func (m *Manager) versions() []*version {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var vs []*version
+	for _, p := range m.plugins {
+		vs = append(vs, p.cur.Load())
+	}
+	return vs
+}
+
+// place finds an order for name between the running plugins that stand before
+// and after it in the file. Those keep theirs.
+func (m *Manager) place(file *Loaded, name string) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	at := file.index(name)
+	low, high := 0, 0
+	for _, p := range m.plugins {
+		if i := file.index(p.name); i >= 0 && i < at {
+			low = p.order
+		}
+	}
+	for _, p := range m.plugins {
+		if p.order > low && (high == 0 || p.order < high) {
+			high = p.order
+		}
+	}
+	if high == 0 {
+		return low + orderGap
+	}
+	return low + (high-low)/2
+}
+
+// oneProvider refuses two providers of one role.
+func oneProvider(vs []*version) error {
+	var owner [contract.MaxHook + 1]string
+	for _, v := range vs {
+		for _, k := range contract.Hooks() {
+			if k.Class() != contract.Provide || !v.set.Has(k) {
+				continue
+			}
+			if owner[k] != "" {
+				return fmt.Errorf("plugin %s: %s provides %s already; there can be one provider", v.spec.Name, owner[k], k)
+			}
+			owner[k] = v.spec.Name
+		}
+	}
+	return nil
+}

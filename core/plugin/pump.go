@@ -1,0 +1,161 @@
+package plugin
+
+import (
+	"sync"
+
+	"github.com/dunlinmq/dunlin/core/message"
+	"github.com/dunlinmq/dunlin/pluginsdk/contract"
+)
+
+// Bounds of what a plugin may have waiting to be published.
+const (
+	maxPending      = 4096
+	maxPendingBytes = 8 << 20
+	pumpBatch       = 256
+)
+
+// pump publishes what plugins queued, in order, on one goroutine: host calls
+// return at once and no plugin is entered again from inside a call.
+type pump struct {
+	publish func([]*message.Message)
+	poke    chan struct{} // capacity 1
+
+	mu    sync.Mutex
+	queue []pending
+	spare []pending
+}
+
+type pending struct {
+	m    *message.Message
+	from *outbox
+}
+
+func newPump(publish func([]*message.Message)) *pump {
+	return &pump{publish: publish, poke: make(chan struct{}, 1)}
+}
+
+// run publishes until stop is closed and nothing is left.
+func (q *pump) run(stop <-chan struct{}) {
+	batch := make([]*message.Message, 0, pumpBatch)
+	for {
+		for ps := q.take(); len(ps) > 0; ps = q.take() {
+			for len(ps) > 0 {
+				n := min(len(ps), pumpBatch)
+				batch = batch[:0]
+				for _, p := range ps[:n] {
+					batch = append(batch, p.m)
+				}
+				q.publish(batch)
+				clear(batch)
+				ps = ps[n:]
+			}
+		}
+		select {
+		case <-q.poke:
+		case <-stop:
+			if q.empty() {
+				return
+			}
+		}
+	}
+}
+
+// take returns everything that is queued, valid until the next take.
+func (q *pump) take() []pending {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	ps := q.queue
+	clear(q.spare[:cap(q.spare)])
+	q.queue, q.spare = q.spare[:0], ps
+	for _, p := range ps {
+		p.from.waiting--
+		p.from.bytes -= p.m.Size()
+	}
+	return ps
+}
+
+func (q *pump) empty() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.queue) == 0
+}
+
+// outbox is one plugin's way into the pump: its [Publisher].
+type outbox struct {
+	plugin *loaded
+	pump   *pump
+
+	// Guarded by pump.mu.
+	waiting, bytes int
+}
+
+// Publish queues one publish record.
+func (o *outbox) Publish(record []byte, hops uint8) error {
+	r, rest, err := contract.Split(record)
+	if err != nil || len(rest) > 0 || contract.CheckPublish(r) != nil {
+		return contract.ErrnoInvalid
+	}
+	if hops >= MaxHops {
+		o.plugin.looped()
+		return contract.ErrnoQuota
+	}
+	m := publication(r, o.plugin.name, hops, o.plugin.now())
+	q := o.pump
+	q.mu.Lock()
+	full := o.waiting >= maxPending || o.bytes+m.Size() > maxPendingBytes
+	if !full {
+		o.waiting++
+		o.bytes += m.Size()
+		q.queue = append(q.queue, pending{m, o})
+	}
+	q.mu.Unlock()
+	if full {
+		return contract.ErrnoQuota
+	}
+	select {
+	case q.poke <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// numbers are a plugin's own counters and gauges: its [Metrics].
+type numbers struct {
+	mu     sync.Mutex
+	values map[string]float64
+}
+
+// maxNumbers bounds the names of one plugin.
+const maxNumbers = 256
+
+// Add adds to a counter or sets a gauge.
+func (n *numbers) Add(name string, kind int32, v float64) error {
+	if name == "" || len(name) > 128 || kind != contract.MetricCounter && kind != contract.MetricGauge {
+		return contract.ErrnoInvalid
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	old, known := n.values[name]
+	if !known && len(n.values) >= maxNumbers {
+		return contract.ErrnoQuota
+	}
+	if n.values == nil {
+		n.values = map[string]float64{}
+	}
+	if kind == contract.MetricCounter {
+		v += old
+	}
+	n.values[name] = v
+	return nil
+}
+
+// copy returns the present values.
+func (n *numbers) copy() map[string]float64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	out := make(map[string]float64, len(n.values))
+	for k, v := range n.values {
+		out[k] = v
+	}
+	return out
+}

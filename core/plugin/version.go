@@ -1,0 +1,131 @@
+package plugin
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/dunlinmq/dunlin/pluginsdk/contract"
+)
+
+// version is one open version of a plugin with its hooks.
+type version struct {
+	// Immutable.
+	spec       *Spec
+	inst       Instance
+	kind       string // "wasm" or "process"
+	blocking   bool
+	maxRecords int
+	hooks      [contract.MaxHook + 1]*hookBinding
+	set        contract.HookSet
+	ctx        context.Context // of calls; ends when the version is closed for good
+	cancel     context.CancelFunc
+
+	// users counts the calls that run, minus closing once the version is closed.
+	users   atomic.Int64
+	drained chan struct{} // closed once by the last user after closing
+	once    sync.Once
+}
+
+// closing is subtracted from users when a version takes no more calls.
+const closing = 1 << 40
+
+// enter takes part in v's users; false: v is closed.
+func (v *version) enter() bool {
+	if v.users.Add(1) > 0 {
+		return true
+	}
+	v.release()
+	return false
+}
+
+// release ends what enter began.
+func (v *version) release() {
+	if v.users.Add(-1) == -closing {
+		v.once.Do(func() { close(v.drained) })
+	}
+}
+
+// retire closes v to new calls, waits for those that run, and closes the
+// instance. After patience the calls are cut off.
+func (v *version) retire(patience time.Duration) error {
+	v.users.Add(1 - closing) // as a user, so that the last release finds exactly -closing
+	v.release()
+	t := time.NewTimer(patience)
+	defer t.Stop()
+	select {
+	case <-v.drained:
+	case <-t.C:
+		v.cancel()
+		<-v.drained
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	err := v.inst.Close(ctx)
+	v.cancel()
+	return err
+}
+
+// loaded is one loaded plugin: its place in the chain, its current version,
+// and what outlives a version.
+type loaded struct {
+	// Immutable.
+	name  string
+	order int
+	host  *host
+	log   *zap.Logger
+
+	cur    atomic.Pointer[version] // nil: unloaded
+	faults atomic.Uint64           // records that on_error answered
+	loops  atomic.Uint64           // publications refused for their hops
+
+	queue *queue // of observed events
+
+	// Guarded by the manager's mu.
+	removes map[contract.Hook]func()
+}
+
+// host is what all plugins of a manager share.
+type host struct {
+	Config
+	pool sync.Pool // *asking
+	pump *pump
+}
+
+// acquire returns the current version, kept open until its release; nil when
+// the plugin is unloaded.
+func (p *loaded) acquire() *version {
+	for {
+		v := p.cur.Load()
+		if v == nil || v.enter() {
+			return v
+		}
+	}
+}
+
+func (p *loaded) now() int64 { return p.host.Now().UnixNano() }
+
+func (p *loaded) asking() *asking {
+	if a, ok := p.host.pool.Get().(*asking); ok {
+		return a
+	}
+	return &asking{}
+}
+
+// maxKept bounds the buffer that an asking keeps between calls.
+const maxKept = 1 << 20
+
+func (p *loaded) done(a *asking) {
+	if a.enc.Len() <= maxKept {
+		p.host.pool.Put(a)
+	}
+}
+
+// looped counts a publication that would have gone round too often.
+func (p *loaded) looped() {
+	p.loops.Add(1)
+	p.log.Warn("publication refused: it has been published on by too many plugins", zap.Int("max_hops", MaxHops))
+}
