@@ -46,6 +46,7 @@ type asking struct {
 	call Call
 	enc  encoder
 	at   []int // record -> event
+	ans  answer
 }
 
 // ask asks plugin p about the events of one socket read: one call for all that
@@ -60,18 +61,20 @@ func ask[E any](p *loaded, k contract.Hook, es []E, o *ops[E]) {
 	if h == nil {
 		return
 	}
-	var a *asking
-	for i := 0; i < len(es); {
-		if !o.wants(p, h, &es[i]) {
-			i++
-			continue
-		}
-		if a == nil {
-			a = p.asking()
-			defer p.done(a)
-		}
+	i := 0
+	for i < len(es) && !o.wants(p, h, &es[i]) {
+		i++
+	}
+	if i == len(es) {
+		return
+	}
+	a := p.asking()
+	defer p.done(a)
+	for i < len(es) {
 		i = fill(a, v, h, es, i, o, p)
-		carry(a, v, h, es, o, p)
+		if len(a.at) > 0 {
+			carry(a, v, h, es, o, p)
+		}
 	}
 }
 
@@ -110,12 +113,13 @@ func carry[E any](a *asking, v *version, h *hookBinding, es []E, o *ops[E], p *l
 	}
 	err := v.inst.Call(v.ctx, c)
 	c.Records = nil
-	ans := answer{plugin: p, now: a.enc.now}
+	ans := &a.ans
+	ans.plugin, ans.now = p, a.enc.now
 	for r, i := range a.at {
 		var fault error
 		ans.Verdict, fault = c.Verdict(r)
 		if fault == nil {
-			o.apply(&ans, &es[i])
+			o.apply(ans, &es[i])
 			continue
 		}
 		if err != nil {
@@ -124,6 +128,7 @@ func carry[E any](a *asking, v *version, h *hookBinding, es []E, o *ops[E], p *l
 		p.faulted(h, fault)
 		o.fail(h, &es[i])
 	}
+	ans.Verdict = contract.Verdict{}
 }
 
 // faulted counts a fault of p that on_error had to answer, and logs it.
