@@ -74,6 +74,18 @@ func (p *Connect) decode(r *reader) *Error {
 	return r.end()
 }
 
+// peekVersion is the version to answer in, of a CONNECT that begins with b and
+// is not decoded.
+func peekVersion(b []byte) Version {
+	p := Connect{Version: V311}
+	r := reader{b: b}
+	name, level := r.utf8(), r.byte()
+	if r.err == nil {
+		_ = p.setVersion(string(name), level) // also says what to answer in
+	}
+	return p.Version
+}
+
 // setVersion takes protocol name and level [MQTT-3.1.2-1, -2].
 func (p *Connect) setVersion(name string, level byte) *Error {
 	switch {
@@ -118,7 +130,7 @@ func decodeWill(r *reader, flags byte, v Version) *Will {
 	}
 	topic := r.utf8()
 	if _, wild := validName(topic); r.err == nil && (wild || len(topic) == 0) {
-		r.fail(&Error{Code: TopicNameInvalid, Msg: "will topic is empty or has a wildcard [MQTT-4.7.1-1] [MQTT-4.7.3-1]"})
+		r.fail(&Error{Code: TopicNameInvalid, Msg: "will topic is empty or has a wildcard [MQTT-4.7.0-1] [MQTT-4.7.3-1]"})
 	}
 	w.Topic = string(topic)
 	w.Payload = append([]byte(nil), r.bytes()...)

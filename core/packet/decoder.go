@@ -50,6 +50,9 @@ func (d *Decoder) Next(b []byte) (p Packet, n int, err error) {
 	}
 	n = head + size
 	if d.MaxSize != 0 && n > int(d.MaxSize) {
+		if d.Version == 0 {
+			d.Version = peekVersion(b[head:])
+		}
 		return nil, 0, &Error{Code: PacketTooLarge, Msg: "packet exceeds the maximum packet size"}
 	}
 	if len(b) < n {

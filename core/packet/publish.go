@@ -55,7 +55,11 @@ func (p *Publish) decode(r *reader, first byte, d *Decoder) *Error {
 	if p.QoS > 0 {
 		p.PacketID = r.packetID()
 	}
-	if d.Version == V50 {
+	switch {
+	case d.Version != V50:
+	case len(r.b) > 0 && r.b[0] == 0: // the usual block
+		r.b = r.b[1:]
+	default:
 		p.Props = r.props(d.publishProps())
 	}
 	if r.err != nil {
@@ -64,7 +68,10 @@ func (p *Publish) decode(r *reader, first byte, d *Decoder) *Error {
 	if len(name) == 0 && (d.Version != V50 || !p.Props.Has(PropTopicAlias)) {
 		return protocolError("topic name is empty [MQTT-4.7.3-1]")
 	}
-	p.Payload = r.b
+	p.Payload = nil
+	if len(r.b) > 0 {
+		p.Payload = r.b
+	}
 	return nil
 }
 

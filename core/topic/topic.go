@@ -33,7 +33,7 @@ type Error struct {
 func (e *Error) Error() string { return e.What + " at byte " + strconv.Itoa(e.At) }
 
 // ValidateName checks a topic name: 1 to MaxLength bytes [MQTT-4.7.3-1]
-// [MQTT-4.7.3-3] without wildcards [MQTT-4.7.1-1] and U+0000 [MQTT-4.7.3-2]. A
+// [MQTT-4.7.3-3] without wildcards [MQTT-4.7.0-1] and U+0000 [MQTT-4.7.3-2]. A
 // non-nil error is an *Error.
 func ValidateName(name string) error {
 	if e := checkLength(name); e != nil {
@@ -42,7 +42,7 @@ func ValidateName(name string) error {
 	for i := 0; i < len(name); i++ {
 		switch name[i] {
 		case '+', '#':
-			return &Error{What: "wildcard in a topic name [MQTT-4.7.1-1]", At: i}
+			return &Error{What: "wildcard in a topic name [MQTT-4.7.0-1]", At: i}
 		case 0:
 			return &Error{What: "U+0000 [MQTT-4.7.3-2]", At: i}
 		}
