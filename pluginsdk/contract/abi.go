@@ -44,6 +44,14 @@ const (
 	ImportTimerSet     = "set"     // dunlin_timer: (id i32, ms i32) -> i32
 )
 
+// The go-plugin handshake of process plugins. The cookie keeps a plugin from
+// being run by hand; it is not a secret.
+const (
+	HandshakeKey   = "DUNLIN_PLUGIN"
+	HandshakeValue = "b8e2d1d6-dunlin-plugin-v1"
+	PluginName     = "dunlin" // the name to dispense
+)
+
 // Features are the bits of dunlin_abi_v1 and HelloResp.features. Version 1
 // defines none.
 type Features uint64

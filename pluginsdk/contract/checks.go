@@ -3,7 +3,6 @@ package contract
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"strings"
 	"unicode/utf8"
 	"unsafe"
@@ -69,7 +68,7 @@ func checkFlags(b []byte, old Flags) error {
 	mask := Flags(binary.LittleEndian.Uint32(b))
 	value := Flags(binary.LittleEndian.Uint32(b[4:]))
 	if mask&^(FlagQoS|FlagRetain) != 0 {
-		return fmt.Errorf("flags 0x%x may not change", uint32(mask))
+		return fault("flags may not change: ", uint32(mask))
 	}
 	return want((old&^mask|value&mask).QoS() <= 2, errors.New("QoS 3"))
 }
@@ -85,7 +84,7 @@ func checkPublishes(b []byte) error {
 			return err
 		}
 		if n >= MaxRecords {
-			return fmt.Errorf("more than %d messages", MaxRecords)
+			return fault("more than ", MaxRecords, " messages")
 		}
 		b = rest
 	}
@@ -103,7 +102,7 @@ func CheckPublish(r Record) error {
 	_, seconds := r.Uint32(SlotExpiry)
 	switch {
 	case r.Hook() != HookPublish:
-		return fmt.Errorf("%w: hook %d is not publish", ErrFrame, r.Hook())
+		return fault(ErrFrame, ": hook ", uint32(r.Hook()), " is not publish")
 	case !ValidTopic(r.Slot(SlotTopic)):
 		return errTopic
 	case r.Flags().QoS() > 2:
@@ -119,7 +118,7 @@ func CheckPublish(r Record) error {
 // checkCodes validates one code for each filter of the SUBSCRIBE or UNSUBSCRIBE.
 func checkCodes(b []byte, r Record) error {
 	if uint64(len(b)) != uint64(r.Aux()) {
-		return fmt.Errorf("%d codes for %d filters", len(b), r.Aux())
+		return fault(len(b), " codes for ", r.Aux(), " filters")
 	}
 	refusals := &hooks[HookUnsubscribe].reasons
 	if r.Hook() == HookSubscribe {
@@ -128,7 +127,7 @@ func checkCodes(b []byte, r Record) error {
 	for _, c := range b {
 		granted := r.Hook() == HookSubscribe && c <= 2
 		if c != KeepCode && !granted && !refusals.has(c) {
-			return fmt.Errorf("code 0x%02X", c)
+			return fault("code ", c)
 		}
 	}
 	return nil
@@ -145,7 +144,7 @@ func checkFilters(b []byte, r Record) error {
 		n++
 	}
 	if len(b) != 0 || n != r.Aux() {
-		return fmt.Errorf("%d filters for %d, %d bytes left", n, r.Aux(), len(b))
+		return fault(n, " filters for ", r.Aux(), ", ", len(b), " bytes left")
 	}
 	return nil
 }
@@ -159,11 +158,11 @@ func checkLimits(b []byte) error {
 	l.KeepAlive = binary.LittleEndian.Uint32(b[8:])
 	switch {
 	case l.ReceiveMax == 0 || l.ReceiveMax > 65535 && l.ReceiveMax != KeepLimit:
-		return fmt.Errorf("receive maximum %d", l.ReceiveMax)
+		return fault("receive maximum ", l.ReceiveMax)
 	case l.PacketSize == 0:
 		return errors.New("maximum packet size 0")
 	case l.KeepAlive > 65535 && l.KeepAlive != KeepLimit:
-		return fmt.Errorf("keep alive %d", l.KeepAlive)
+		return fault("keep alive ", l.KeepAlive)
 	}
 	return nil
 }

@@ -18,10 +18,24 @@ const (
 	MaxRecordsWASM = 64        // records in one frame to a WASM guest
 	MaxFrameBytes  = 256 << 10 // a frame with more than one record stays below
 	MaxSlots       = 32        // slots of one record
+	MaxOpenFrames  = 1024      // CALL and OBSERVE frames without an answer, to one process
 )
 
-// ErrFrame is wrapped by every error about the bytes of a frame.
+// ErrFrame is what every error about the bytes of a frame is.
 var ErrFrame = errors.New("bad frame")
+
+// frameError is a fault of a frame in words.
+type frameError string
+
+func (e frameError) Error() string { return "bad frame: " + string(e) }
+
+// Is makes every frameError an ErrFrame.
+func (e frameError) Is(target error) bool { return target == ErrFrame }
+
+const (
+	errNoRecord = frameError("too short for a record")
+	errRecord   = frameError("a record's length does not fit its slots or the frame")
+)
 
 // Header is the fixed part of a record.
 type Header struct {

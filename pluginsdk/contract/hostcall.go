@@ -2,7 +2,6 @@ package contract
 
 import (
 	"encoding/binary"
-	"fmt"
 )
 
 // Call numbers a host call of a process plugin; the arguments and results are
@@ -57,7 +56,7 @@ func AppendHostCall(dst []byte, c HostCall) []byte {
 // ParseHostCall reads a host call; Data is a view of b.
 func ParseHostCall(b []byte) (HostCall, error) {
 	if len(b) < HostCallSize {
-		return HostCall{}, fmt.Errorf("%w: host call of %d bytes", ErrFrame, len(b))
+		return HostCall{}, fault(ErrFrame, ": host call of ", len(b), " bytes")
 	}
 	return HostCall{
 		Call:   Call(binary.LittleEndian.Uint32(b)),
@@ -76,7 +75,7 @@ func AppendHostReply(dst []byte, result int64, data []byte) []byte {
 // ParseHostReply reads a reply; data is a view of b.
 func ParseHostReply(b []byte) (result int64, data []byte, err error) {
 	if len(b) < HostReplySize {
-		return 0, nil, fmt.Errorf("%w: host reply of %d bytes", ErrFrame, len(b))
+		return 0, nil, fault(ErrFrame, ": host reply of ", len(b), " bytes")
 	}
 	return int64(binary.LittleEndian.Uint64(b)), b[HostReplySize:], nil
 }

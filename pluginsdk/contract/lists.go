@@ -3,7 +3,7 @@ package contract
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
+	"strconv"
 )
 
 // Permission is one line of a permission list, first match wins. Its bytes:
@@ -79,7 +79,7 @@ func checkPermissions(b []byte) error {
 			return errLength
 		}
 		if b[2]>>permQoSShift > 2 || !ValidFilter(b[permHead:n]) {
-			return fmt.Errorf("permission %q: %w", b[permHead:n], errFilter)
+			return fault("permission ", strconv.Quote(string(b[permHead:n])), ": ", errFilter)
 		}
 		b = b[n:]
 	}

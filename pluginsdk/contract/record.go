@@ -2,7 +2,6 @@ package contract
 
 import (
 	"encoding/binary"
-	"fmt"
 )
 
 // Record is one record of a frame: a view of the frame's bytes. Its methods
@@ -12,12 +11,12 @@ type Record struct{ b []byte }
 // Split takes the first record off a frame.
 func Split(frame []byte) (r Record, rest []byte, err error) {
 	if len(frame) < HeaderSize {
-		return Record{}, nil, fmt.Errorf("%w: %d bytes are no record", ErrFrame, len(frame))
+		return Record{}, nil, errNoRecord
 	}
 	n := uint64(binary.LittleEndian.Uint32(frame))
 	slots := uint64(binary.LittleEndian.Uint16(frame[6:]))
 	if n > uint64(len(frame)) || n%Align != 0 || n < HeaderSize+slots*SlotSize {
-		return Record{}, nil, fmt.Errorf("%w: record of %d bytes with %d slots in %d bytes", ErrFrame, n, slots, len(frame))
+		return Record{}, nil, errRecord
 	}
 	return Record{frame[:n:n]}, frame[n:], nil
 }
@@ -28,15 +27,15 @@ func Check(frame []byte, n int) error {
 	for i := range n {
 		r, rest, err := Split(frame)
 		if err != nil {
-			return fmt.Errorf("record %d: %w", i, err)
+			return fault("record ", i, ": ", err)
 		}
 		if err := r.Check(); err != nil {
-			return fmt.Errorf("record %d: %w", i, err)
+			return fault("record ", i, ": ", err)
 		}
 		frame = rest
 	}
 	if len(frame) != 0 {
-		return fmt.Errorf("%w: %d bytes after record %d", ErrFrame, len(frame), n)
+		return fault(ErrFrame, ": ", len(frame), " bytes after record ", n)
 	}
 	return nil
 }
@@ -49,7 +48,7 @@ func (r Record) Check() error {
 			continue
 		}
 		if _, ok := slotBytes(r.b, r.head(), off, n); !ok {
-			return fmt.Errorf("%w: slot %d at %d, %d bytes, in a record of %d", ErrFrame, s, off, n, len(r.b))
+			return fault(ErrFrame, ": slot ", s, " at ", off, ", ", n, " bytes, in a record of ", len(r.b))
 		}
 	}
 	return nil

@@ -3,7 +3,6 @@ package contract
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 )
 
 // ErrVerdict is wrapped by every error about a verdict block: the plugin is at
@@ -153,7 +152,7 @@ func CheckVerdicts(frame []byte, n int, block []byte) error {
 		return nil
 	}
 	if n > len(block)/VerdictSize {
-		return fmt.Errorf("%w: %d bytes for %d records", ErrVerdict, len(block), n)
+		return fault(ErrVerdict, ": ", len(block), " bytes for ", n, " records")
 	}
 	for i := range n {
 		r, rest, err := Split(frame)
@@ -162,7 +161,7 @@ func CheckVerdicts(frame []byte, n int, block []byte) error {
 		}
 		frame = rest
 		if err := checkOne(block, n, i, r); err != nil {
-			return fmt.Errorf("%w: record %d (%s): %w", ErrVerdict, i, r.Hook(), err)
+			return fault(ErrVerdict, ": record ", i, " (", r.Hook().String(), "): ", err)
 		}
 	}
 	return nil
@@ -172,21 +171,21 @@ func checkOne(block []byte, n, i int, r Record) error {
 	e := block[i*VerdictSize:]
 	off, size := uint64(binary.LittleEndian.Uint32(e[4:])), uint64(binary.LittleEndian.Uint32(e[8:]))
 	if size > 0 && (off < uint64(n*VerdictSize) || off%Align != 0 || off+size > uint64(len(block)) || size < extHeadSize) {
-		return fmt.Errorf("extension at %d, %d bytes, in a block of %d", off, size, len(block))
+		return fault("extension at ", int(off), ", ", int(size), " bytes, in a block of ", len(block))
 	}
 	d := VerdictAt(block, i)
 	info := r.Hook().info()
 	switch {
 	case info == nil:
-		return fmt.Errorf("no hook %d", r.Hook())
+		return fault("no hook ", uint32(r.Hook()))
 	case d.Action != Next && (d.Action >= numActions || info.actions&(1<<d.Action) == 0):
-		return fmt.Errorf("action %s is not allowed", d.Action)
+		return fault("action ", d.Action.String(), " is not allowed")
 	case d.Action == Deny && d.Reason != 0 && !info.reasons.has(d.Reason):
-		return fmt.Errorf("reason code 0x%02X is not allowed", d.Reason)
+		return fault("reason code ", d.Reason, " is not allowed")
 	case d.Action != Deny && d.Reason != 0:
-		return fmt.Errorf("reason code 0x%02X with action %s", d.Reason, d.Action)
+		return fault("reason code ", d.Reason, " with action ", d.Action.String())
 	case d.Flags.CacheScope() > CacheConnection:
-		return fmt.Errorf("cache scope %d", d.Flags.CacheScope())
+		return fault("cache scope ", int(d.Flags.CacheScope()))
 	}
 	return d.checkExts(r, info)
 }
@@ -199,7 +198,7 @@ func (d Verdict) checkExts(r Record, info *hookInfo) error {
 	n := uint64(binary.LittleEndian.Uint32(d.ext))
 	head := extHeadSize + n*SlotSize
 	if head > uint64(len(d.ext)) {
-		return fmt.Errorf("%d extension slots in %d bytes", n, len(d.ext))
+		return fault(int(n), " extension slots in ", len(d.ext), " bytes")
 	}
 	for x := range n {
 		e := d.ext[extHeadSize+x*SlotSize:]
@@ -209,16 +208,16 @@ func (d Verdict) checkExts(r Record, info *hookInfo) error {
 		}
 		b, ok := slotBytes(d.ext, head, off, size)
 		if !ok {
-			return fmt.Errorf("extension %d at %d, %d bytes", x, off, size)
+			return fault("extension ", int(x), " at ", off, ", ", size, " bytes")
 		}
 		if x >= numExts {
 			continue // of a later version: not known, not used
 		}
 		if info.exts&(1<<x) == 0 {
-			return fmt.Errorf("extension %d is not allowed", x)
+			return fault("extension ", int(x), " is not allowed")
 		}
 		if err := checkExt(Ext(x), b, r); err != nil {
-			return fmt.Errorf("extension %d: %w", x, err)
+			return fault("extension ", int(x), ": ", err)
 		}
 	}
 	return nil

@@ -1,0 +1,112 @@
+package sdk
+
+import (
+	"github.com/dunlinmq/dunlin/pluginsdk/contract"
+	"github.com/dunlinmq/dunlin/pluginsdk/flatjson"
+)
+
+// dispatcher hands the records of frames to a plugin's methods. It is used by
+// one goroutine at a time.
+type dispatcher struct {
+	plugin  any
+	hooks   contract.HookSet
+	decide  [contract.MaxHook + 1]func(*Event) Verdict
+	observe [contract.MaxHook + 1]func(*Event)
+	event   Event // the one event, so that none is allocated
+	out     encoder
+}
+
+// plugged is the plugin of this program.
+var plugged dispatcher
+
+// Register makes p the plugin of this program. Call it from a package variable,
+// var _ = sdk.Register(&plugin{}), since a WASM reactor never runs main. A
+// second call replaces the first.
+func Register(p any) struct{} {
+	plugged = dispatcher{plugin: p}
+	plugged.bindDeciding(p)
+	plugged.bindObserving(p)
+	return struct{}{}
+}
+
+// on registers a deciding handler.
+func (d *dispatcher) on(h contract.Hook, fn func(*Event) Verdict) {
+	d.hooks = d.hooks.With(h)
+	d.decide[h] = fn
+}
+
+// told registers an observing handler.
+func (d *dispatcher) told(h contract.Hook, fn func(*Event)) {
+	d.hooks = d.hooks.With(h)
+	d.observe[h] = fn
+}
+
+// frame handles n records and returns the verdict block; nil: all Next. It is
+// valid until the next call. A malformed frame is answered with nil: the host
+// made it.
+func (d *dispatcher) frame(frame []byte, n int) []byte {
+	d.out.reset(n)
+	for i := range n {
+		rec, rest, err := contract.Split(frame)
+		if err != nil {
+			break
+		}
+		frame = rest
+		d.event = Event{rec: rec, index: i}
+		h := rec.Hook()
+		if h > contract.MaxHook {
+			continue
+		}
+		if fn := d.decide[h]; fn != nil {
+			v := fn(&d.event)
+			d.out.put(i, &v)
+		} else if fn := d.observe[h]; fn != nil {
+			fn(&d.event)
+		}
+	}
+	d.event = Event{}
+	return d.out.block()
+}
+
+// configure hands the plugin its configuration.
+func (d *dispatcher) configure(config []byte) error {
+	if c, ok := d.plugin.(Configurer); ok {
+		if len(config) == 0 {
+			config = []byte("{}")
+		}
+		return c.Configure(config)
+	}
+	return nil
+}
+
+// start handles the init message of contract.InitMessage.
+func (d *dispatcher) start(message []byte) error {
+	var config []byte
+	err := flatjson.Object(message, func(key string, v flatjson.Value) error {
+		switch key {
+		case "node":
+			node, _ = v.String()
+		case "config":
+			config = v
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return d.configure(config)
+}
+
+func (d *dispatcher) saveState() []byte {
+	if s, ok := d.plugin.(Stateful); ok {
+		return s.SaveState()
+	}
+	return nil
+}
+
+func (d *dispatcher) restoreState(state []byte) error {
+	if s, ok := d.plugin.(Stateful); ok && len(state) > 0 {
+		return s.RestoreState(state)
+	}
+	return nil
+}

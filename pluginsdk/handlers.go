@@ -1,0 +1,95 @@
+package sdk
+
+// A plugin implements Configurer if it has settings. It is called once, before
+// any event, with the plugin's configuration as a JSON object ({} if there is
+// none), which has been validated against the plugin's schema. An error refuses
+// the load; its text is for the operator.
+type Configurer interface {
+	Configure(config []byte) error
+}
+
+// A plugin implements Stateful to carry state over a reload: SaveState is asked
+// of the old version, RestoreState given to the new one after Configure.
+type Stateful interface {
+	SaveState() []byte
+	RestoreState(state []byte) error
+}
+
+// Each of the following is one hook. Implementing it is how a plugin asks for
+// the hook; plugin.toml must name the same ones. docs/hookpoints.md tells when
+// each is called and what a verdict may do.
+type (
+	// ConnectHandler decides about a CONNECT before any check.
+	ConnectHandler interface {
+		OnConnect(e *ConnectEvent) Verdict
+	}
+	// AuthenticateHandler says who a client is.
+	AuthenticateHandler interface {
+		OnAuthenticate(e *AuthEvent) Verdict
+	}
+	// AuthContinueHandler goes on with an exchange that OnAuthenticate continued.
+	AuthContinueHandler interface {
+		OnAuthContinue(e *AuthEvent) Verdict
+	}
+	// ACLHandler says whether a client may publish or subscribe.
+	ACLHandler interface{ OnACL(e *ACLEvent) Verdict }
+	// SubscribeHandler sees one SUBSCRIBE with all its filters.
+	SubscribeHandler interface {
+		OnSubscribe(e *FiltersEvent) Verdict
+	}
+	// UnsubscribeHandler sees one UNSUBSCRIBE with all its filters.
+	UnsubscribeHandler interface {
+		OnUnsubscribe(e *FiltersEvent) Verdict
+	}
+	// PublishHandler sees each message before it is routed.
+	PublishHandler interface {
+		OnPublish(e *MessageEvent) Verdict
+	}
+	// WillHandler sees a will before it is published.
+	WillHandler interface {
+		OnWill(e *MessageEvent) Verdict
+	}
+	// DeliverHandler sees each message before it goes to one subscriber.
+	DeliverHandler interface {
+		OnDeliver(e *MessageEvent) Verdict
+	}
+	// RetainedStoreHandler is the first half of a provider of retained messages:
+	// each PUBLISH with RETAIN, before its acknowledgement.
+	RetainedStoreHandler interface {
+		OnRetainedStore(e *RetainEvent) Verdict
+	}
+	// RetainedReadHandler is the other half: each new subscription.
+	RetainedReadHandler interface {
+		OnRetainedRead(e *RetainedReadEvent) Verdict
+	}
+)
+
+// The observing hooks: told afterwards, no verdict.
+type (
+	// ConnectedHandler is told of a client that has connected.
+	ConnectedHandler interface{ OnConnected(e *ClientEvent) }
+	// DisconnectedHandler is told of a client that is gone.
+	DisconnectedHandler interface{ OnDisconnected(e *DisconnectEvent) }
+	// SubscribedHandler is told of a subscription made.
+	SubscribedHandler interface{ OnSubscribed(e *FilterEvent) }
+	// UnsubscribedHandler is told of a subscription removed.
+	UnsubscribedHandler interface{ OnUnsubscribed(e *FilterEvent) }
+	// SessionCreatedHandler is told of a new session.
+	SessionCreatedHandler interface{ OnSessionCreated(e *ClientEvent) }
+	// SessionResumedHandler is told of a session that a new connection took up.
+	SessionResumedHandler interface{ OnSessionResumed(e *ClientEvent) }
+	// SessionTakenOverHandler is told of a connection that lost its session to another.
+	SessionTakenOverHandler interface{ OnSessionTakenOver(e *ClientEvent) }
+	// SessionExpiredHandler is told of a session that ended.
+	SessionExpiredHandler interface{ OnSessionExpired(e *ClientEvent) }
+	// SessionDiscardedHandler is told of a session that a clean start threw away.
+	SessionDiscardedHandler interface{ OnSessionDiscarded(e *ClientEvent) }
+	// PublishedHandler is told of each message that was routed.
+	PublishedHandler interface{ OnPublished(e *MessageEvent) }
+	// DeliveredHandler is told of each message sent to a subscriber.
+	DeliveredHandler interface{ OnDelivered(e *MessageEvent) }
+	// AckedHandler is told of each message that a subscriber acknowledged.
+	AckedHandler interface{ OnAcked(e *MessageEvent) }
+	// DroppedHandler is told of each message that was dropped.
+	DroppedHandler interface{ OnDropped(e *MessageEvent) }
+)

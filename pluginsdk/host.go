@@ -1,0 +1,65 @@
+package sdk
+
+import "github.com/dunlinmq/dunlin/pluginsdk/contract"
+
+// Errors of host calls; errors.Is works with them.
+const (
+	ErrNotFound = contract.ErrnoNotFound
+	ErrDenied   = contract.ErrnoDenied
+	ErrQuota    = contract.ErrnoQuota
+	ErrInvalid  = contract.ErrnoInvalid
+)
+
+// Level is how much a log line matters.
+type Level int32
+
+// The levels.
+const (
+	Debug Level = Level(contract.LogDebug)
+	Info  Level = Level(contract.LogInfo)
+	Warn  Level = Level(contract.LogWarn)
+	Error Level = Level(contract.LogError)
+)
+
+// Log writes a line to the plugin's log. The broker limits the rate.
+func Log(level Level, text string) { hostLog(int32(level), text) }
+
+// Publish publishes a message as the plugin's own (capability "publish"). It
+// leaves when the handler has returned. The error is [ErrQuota] when the
+// plugin publishes too much, [ErrInvalid] for a bad topic, QoS or properties.
+func Publish(m Message) error {
+	publishWriter.Reset(nil)
+	appendMessage(&publishWriter, &m)
+	return errnoOf(hostPublish(publishWriter.Frame()))
+}
+
+// publishWriter is reused by Publish: handlers run one at a time.
+var publishWriter contract.Writer
+
+// Kept is how many messages of the plugin's topic store match the filter; all
+// of them with "", which costs nothing (capability "topicstore").
+func Kept(filter string) (int, error) {
+	n := hostCount(filter)
+	if n < 0 {
+		return 0, contract.Errno(n)
+	}
+	return int(n), nil
+}
+
+// AddCounter adds v to the plugin's counter id (capability "metric").
+func AddCounter(id uint32, v float64) { hostMetric(id, contract.MetricCounter, v) }
+
+// SetGauge sets the plugin's gauge id to v (capability "metric").
+func SetGauge(id uint32, v float64) { hostMetric(id, contract.MetricGauge, v) }
+
+// Node is the broker's node name. It is known from Configure on.
+func Node() string { return node }
+
+var node string
+
+func errnoOf(result int32) error {
+	if result < 0 {
+		return contract.Errno(result)
+	}
+	return nil
+}

@@ -1,0 +1,59 @@
+//go:build !wasip1
+
+package sdk
+
+import (
+	"math"
+
+	"github.com/dunlinmq/dunlin/pluginsdk/contract"
+)
+
+// Host carries out the host calls of a plugin that runs natively. Result and
+// data are those of the HOSTREPLY; calls without a reply return at once.
+type Host interface {
+	Call(c contract.HostCall) (result int64, data []byte)
+}
+
+// link is the plugin's way to its host. The goroutine that handles frames owns it.
+var link struct {
+	host Host
+	seq  uint64 // of the frame that is being handled
+}
+
+func hostCall(c contract.HostCall) int64 {
+	if link.host == nil {
+		return int64(contract.ErrnoInternal)
+	}
+	r, _ := link.host.Call(c)
+	return r
+}
+
+func hostLog(level int32, text string) {
+	hostCall(contract.HostCall{Call: contract.CallLog, Arg: int64(level), Data: []byte(text)})
+}
+
+func hostPublish(rec []byte) int32 {
+	return int32(hostCall(contract.HostCall{Call: contract.CallPublish, Data: rec}))
+}
+
+func hostPut(record int, ttl int64) int32 {
+	return int32(hostCall(contract.HostCall{
+		Call: contract.CallStorePut, Record: uint32(record), Seq: link.seq, Arg: ttl}))
+}
+
+func hostDel(record int) int32 {
+	return int32(hostCall(contract.HostCall{Call: contract.CallStoreDel, Record: uint32(record), Seq: link.seq}))
+}
+
+func hostDeliver(record int) int32 {
+	return int32(hostCall(contract.HostCall{Call: contract.CallStoreDeliver, Record: uint32(record), Seq: link.seq}))
+}
+
+func hostCount(filter string) int32 {
+	return int32(hostCall(contract.HostCall{Call: contract.CallStoreCount, Data: []byte(filter)}))
+}
+
+func hostMetric(id uint32, kind int32, v float64) {
+	hostCall(contract.HostCall{
+		Call: contract.CallMetricAdd, Record: id, Seq: uint64(kind), Arg: int64(math.Float64bits(v))})
+}

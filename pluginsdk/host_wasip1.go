@@ -1,0 +1,49 @@
+//go:build wasip1
+
+package sdk
+
+import "unsafe"
+
+// One import a function: those that a plugin does not use are left out of its
+// module by the linker, and with them the request for the capability.
+
+//go:wasmimport dunlin_log write
+func importLog(level int32, p unsafe.Pointer, n uint32)
+
+//go:wasmimport dunlin_pub publish
+func importPublish(p unsafe.Pointer, n uint32) int32
+
+//go:wasmimport dunlin_topicstore put
+func importPut(record int32, ttl int64) int32
+
+//go:wasmimport dunlin_topicstore del
+func importDel(record int32) int32
+
+//go:wasmimport dunlin_topicstore deliver
+func importDeliver(record, options int32) int32
+
+//go:wasmimport dunlin_topicstore count
+func importCount(p unsafe.Pointer, n uint32) int32
+
+//go:wasmimport dunlin_metric add
+func importMetric(id, kind int32, v float64)
+
+func hostLog(level int32, text string) {
+	importLog(level, unsafe.Pointer(unsafe.StringData(text)), uint32(len(text)))
+}
+
+func hostPublish(rec []byte) int32 {
+	return importPublish(unsafe.Pointer(unsafe.SliceData(rec)), uint32(len(rec)))
+}
+
+func hostPut(record int, ttl int64) int32 { return importPut(int32(record), ttl) }
+
+func hostDel(record int) int32 { return importDel(int32(record)) }
+
+func hostDeliver(record int) int32 { return importDeliver(int32(record), 0) }
+
+func hostCount(filter string) int32 {
+	return importCount(unsafe.Pointer(unsafe.StringData(filter)), uint32(len(filter)))
+}
+
+func hostMetric(id uint32, kind int32, v float64) { importMetric(int32(id), kind, v) }
