@@ -1,0 +1,28 @@
+package conn_test
+
+import (
+	"net"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/dunlinmq/dunlin/core/listener"
+)
+
+func init() { accepts["descriptor"] = takeFD }
+
+// takeFD makes a bare descriptor of c.
+func takeFD(c net.Conn) (listener.Accepted, error) {
+	rc, err := c.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		return listener.Accepted{}, err
+	}
+	fd := -1
+	var dupErr error
+	if err := rc.Control(func(s uintptr) { fd, dupErr = unix.FcntlInt(s, unix.F_DUPFD_CLOEXEC, 0) }); err != nil {
+		return listener.Accepted{}, err
+	}
+	if dupErr != nil {
+		return listener.Accepted{}, dupErr
+	}
+	return listener.Accepted{FD: fd}, c.Close()
+}

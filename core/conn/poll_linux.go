@@ -1,0 +1,115 @@
+package conn
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// wakeSlot is what the poller's own eventfd reports as its slot.
+const wakeSlot = -1
+
+// poller is an epoll set, edge triggered: a descriptor is reported once when
+// bytes arrive, and a turn of its connection reads it dry.
+type poller struct {
+	epoll  int
+	wakeup int // eventfd that ends a wait
+	events [256]unix.EpollEvent
+}
+
+func newPoller() (*poller, error) {
+	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("epoll_create1: %w", err)
+	}
+	ev, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("eventfd: %w", err), unix.Close(ep))
+	}
+	p := &poller{epoll: ep, wakeup: ev}
+	e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: wakeSlot}
+	if err := unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, ev, &e); err != nil {
+		p.close()
+		return nil, fmt.Errorf("epoll_ctl: %w", err)
+	}
+	return p, nil
+}
+
+func (p *poller) close() {
+	_ = unix.Close(p.epoll)
+	_ = unix.Close(p.wakeup)
+}
+
+// wake ends a wait. Edge triggered: the counter is never read, each write is an event.
+func (p *poller) wake() {
+	one := [8]byte{1}
+	_, _ = unix.Write(p.wakeup, one[:])
+}
+
+// add watches fd and reports it as slot.
+func (p *poller) add(fd, slot int32) error {
+	e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET, Fd: slot}
+	return unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, int(fd), &e)
+}
+
+// addWritable watches fd also for room to write. Any goroutine.
+func (p *poller) addWritable(fd, slot int32) error {
+	e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET, Fd: slot}
+	return unix.EpollCtl(p.epoll, unix.EPOLL_CTL_MOD, int(fd), &e)
+}
+
+// event is the i-th event of the last wait; slot < 0: a wake.
+func (p *poller) event(i int) (slot int32, bits uint32) {
+	e := &p.events[i]
+	if e.Events&unix.EPOLLIN != 0 {
+		bits |= readable
+	}
+	if e.Events&unix.EPOLLOUT != 0 {
+		bits |= writable
+	}
+	if e.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		bits |= hangup
+	}
+	return e.Fd, bits
+}
+
+// idle looks for events without telling the scheduler, twice with other
+// goroutines let run between: under load a wait that would block is rare, and
+// announcing one costs more than the look.
+func (p *poller) idle() int {
+	if n := p.look(); n > 0 {
+		return n
+	}
+	runtime.Gosched()
+	return p.look()
+}
+
+func (p *poller) look() int {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epoll),
+		uintptr(unsafe.Pointer(&p.events[0])), uintptr(len(p.events)), 0, 0, 0)
+	if errno != 0 {
+		return 0
+	}
+	return int(n)
+}
+
+// wait returns the number of events; it may block for timeout, negative: for ever.
+func (p *poller) wait(timeout time.Duration) int {
+	ms := -1
+	if timeout >= 0 {
+		ms = int(min((timeout+time.Millisecond-1)/time.Millisecond, math.MaxInt32))
+	}
+	n, err := unix.EpollWait(p.epoll, p.events[:], ms)
+	switch {
+	case err == nil:
+		return n
+	case errors.Is(err, unix.EINTR):
+		return 0
+	}
+	panic(fmt.Sprintf("epoll_wait on %d failed: %v", p.epoll, err))
+}
