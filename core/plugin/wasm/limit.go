@@ -1,0 +1,86 @@
+package wasm
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+)
+
+// What a plugin may cost beside its calls.
+const (
+	faultBurst, faultRate = 100, 10 // guests made anew
+	maxText               = 4 << 10 // bytes of a log line or of an error
+)
+
+// bucket is a token bucket.
+type bucket struct {
+	mu     sync.Mutex
+	tokens float64
+	last   time.Time
+}
+
+// take takes a fault token if there is one.
+func (b *bucket) take() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fill(time.Now(), faultRate, faultBurst)
+	if b.tokens < 1 {
+		return false
+	}
+	b.tokens--
+	return true
+}
+
+func (b *bucket) empty() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fill(time.Now(), faultRate, faultBurst)
+	return b.tokens < 1
+}
+
+// fill adds what has accrued. mu is held.
+func (b *bucket) fill(now time.Time, rate, burst float64) {
+	if !b.last.IsZero() {
+		b.tokens = min(burst, b.tokens+rate*now.Sub(b.last).Seconds())
+	}
+	b.last = now
+}
+
+// clean makes what a guest said fit for a log: valid UTF-8 without control
+// characters, at most limit bytes.
+func clean(b []byte, limit int) string {
+	cut := ""
+	if len(b) > limit {
+		cut = fmt.Sprintf("... (%d bytes)", len(b))
+		b = b[:limit]
+		for i := 0; i < utf8.UTFMax && len(b) > 0 && !utf8.RuneStart(b[len(b)-1]); i++ {
+			b = b[:len(b)-1]
+		}
+	}
+	text := strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t':
+			return ' '
+		case r < ' ' || r == 0x7f:
+			return '?'
+		}
+		return r
+	}, strings.ToValidUTF8(string(b), "?"))
+	return strings.TrimSpace(text) + cut
+}
+
+// head keeps the first bytes that a guest wrote to stderr in one call: the
+// reason stands before the stack trace.
+type head struct{ b []byte }
+
+func (h *head) reset() { h.b = h.b[:0] }
+
+func (h *head) write(p []byte) {
+	if room := 512 - len(h.b); room > 0 {
+		h.b = append(h.b, p[:min(room, len(p))]...)
+	}
+}
+
+func (h *head) text() string { return clean(h.b, 512) }
