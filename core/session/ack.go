@@ -16,7 +16,8 @@ func (s *Session) Puback(now int64, id uint16, e *Effects) (ok bool) {
 }
 
 // Pubrec takes the receipt of a QoS 2 PUBLISH. Below 0x80 it is answered by
-// PUBREL, each time it comes [MQTT-4.3.3-4]; from 0x80 on the exchange is over
+// PUBREL, each time it comes [MQTT-4.3.3-4], and the message is never sent again
+// [MQTT-4.3.3-6]; from 0x80 on the exchange is over
 // and the identifier free. ok is false if no QoS 2 message has the identifier:
 // the answer is PUBREL 0x92.
 func (s *Session) Pubrec(now int64, id uint16, code packet.ReasonCode, e *Effects) (ok bool) {
@@ -69,7 +70,13 @@ func (s *Session) Skip(id uint16, now int64, e *Effects) {
 	if i < 0 || f.slots[i].flags&flagRel != 0 {
 		return
 	}
-	f.clearFlag(&f.slots[i], flagQuota)
-	s.giveUp(now, i, e)
+	en := &f.slots[i]
+	if en.qos == 2 && en.flags&flagAgain != 0 {
+		f.clearFlag(en, flagQuota)
+		s.toRel(en)
+		s.sendRel(now, en, e)
+	} else {
+		f.remove(i)
+	}
 	s.Pump(now, e)
 }

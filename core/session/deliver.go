@@ -10,14 +10,14 @@ const (
 )
 
 // Attach begins a connection [MQTT-4.4.0-1]. The send quota becomes the smaller
-// of MaxInflight and receiveMax (0: 65,535) [MQTT-3.3.4-9]. Owed PUBRELs and
+// of MaxInflight and receiveMax (0: 65,535) [MQTT-4.9.0-1]. Owed PUBRELs and
 // unacknowledged PUBLISHes, with DUP, go out in their original order under their
-// packet identifiers; then the queue. PUBRELs need no quota; PUBLISHes beyond
-// the quota follow, still first, as acknowledgements arrive. resend allows the
+// packet identifiers; then the queue. PUBRELs need no quota [MQTT-4.9.0-3];
+// PUBLISHes beyond the quota follow, still first, as acknowledgements arrive. resend allows the
 // retry timer, which MQTT 5.0 forbids.
 //
-// A PUBLISH whose message has expired is not sent again: QoS 1 is dropped; QoS 2
-// goes on with PUBREL, so that both sides agree that the identifier is free.
+// A QoS 1 PUBLISH whose message has expired is dropped instead of sent again
+// (emqx4 §9.8). QoS 2 does not expire once it was sent [MQTT-4.3.3-7].
 func (s *Session) Attach(now int64, receiveMax uint16, resend bool, e *Effects) {
 	if s.attached {
 		s.Detach()
@@ -187,34 +187,20 @@ func (s *Session) send(now int64, m queued, e *Effects) {
 }
 
 // sendAgain sends the PUBLISH in slot i on a new connection, or gives it up if
-// its message has expired.
+// it is stale.
 func (s *Session) sendAgain(now int64, i int, e *Effects) {
 	f := &s.inflight
 	en := &f.slots[i]
 	f.clearFlag(en, flagUnsent)
-	if en.msg.Msg.Expired(now) {
+	if en.stale(now) {
 		s.drop(en.msg, ReasonExpired, e)
-		s.giveUp(now, i, e)
+		f.remove(i)
 		return
 	}
 	f.setFlag(en, flagQuota)
 	en.sentAt = now
 	s.arm(now)
 	e.Send = append(e.Send, Outgoing{Delivery: en.msg, PacketID: en.id, QoS: en.qos, Dup: true})
-}
-
-// giveUp ends the PUBLISH in slot i that will not be sent on this connection. If
-// the peer may hold its identifier from an earlier one, PUBREL frees it there;
-// else the slot is free.
-func (s *Session) giveUp(now int64, i int, e *Effects) {
-	f := &s.inflight
-	en := &f.slots[i]
-	if en.qos == 2 && en.flags&flagAgain != 0 {
-		s.toRel(en)
-		s.sendRel(now, en, e)
-		return
-	}
-	f.remove(i)
 }
 
 // toRel makes en one that waits for PUBCOMP and lets go of its message.

@@ -28,6 +28,10 @@ type entry struct {
 	flags      byte
 }
 
+// stale tells whether the message of a PUBLISH that was sent has expired, so that
+// it is not sent again. QoS 2 never is [MQTT-4.3.3-7].
+func (en *entry) stale(now int64) bool { return en.qos == 1 && en.msg.Msg.Expired(now) }
+
 // inflight holds entries in order of first sending, finds them by packet
 // identifier and chooses identifiers, all in constant time without a map: the
 // entry with identifier id lives in slot id mod len(slots). Freed slots are used

@@ -7,8 +7,7 @@ import (
 	"github.com/dunlinmq/dunlin/core/message"
 )
 
-// TestPacketIDs: never 0 [MQTT-2.2.1-3], never one that is in use
-// [MQTT-2.2.1-4], also after the 16 bits have wrapped, for windows of all sizes
+// TestPacketIDs: never 0, never one that is in use [MQTT-2.2.1-4], also after the 16 bits have wrapped, for windows of all sizes
 // and acknowledgements in any order.
 func TestPacketIDs(t *testing.T) {
 	for _, window := range []int{1, 2, 3, 4, 5, 31, 32, 33, 1000, 65534, 65535} {

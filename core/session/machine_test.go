@@ -101,7 +101,11 @@ func (m *machine) do(cmd string) (out string, err error) {
 func (m *machine) control(name string, a args) bool {
 	switch name {
 	case "config":
-		m.config(a)
+		m.cfg = readConfig(a)
+		m.s = New("c", m.cfg, m.now)
+	case "configure":
+		m.cfg = readConfig(a)
+		m.s.Configure(m.cfg)
 	case "attach":
 		m.s.Attach(m.now, uint16(a.num("max", 0)), a.has("resend"), &m.e)
 	case "detach":
@@ -196,8 +200,8 @@ func (m *machine) receivePublish(id uint16, a args) {
 	}
 }
 
-func (m *machine) config(a args) {
-	m.cfg = &Config{
+func readConfig(a args) *Config {
+	cfg := &Config{
 		MaxInflight:           uint16(a.num("inflight", 0)),
 		RetryInterval:         a.duration("retry"),
 		MaxAwaitingRel:        a.num("awaiting", 0),
@@ -210,13 +214,13 @@ func (m *machine) config(a args) {
 	}
 	for k, v := range a {
 		if topic, ok := strings.CutPrefix(k, "prio:"); ok {
-			if m.cfg.Priorities == nil {
-				m.cfg.Priorities = map[string]uint8{}
+			if cfg.Priorities == nil {
+				cfg.Priorities = map[string]uint8{}
 			}
-			m.cfg.Priorities[topic] = uint8(parseArgs([]string{"p=" + v}).num("p", 0))
+			cfg.Priorities[topic] = uint8(parseArgs([]string{"p=" + v}).num("p", 0))
 		}
 	}
-	m.s = New("c", m.cfg, m.now)
+	return cfg
 }
 
 func (m *machine) delivery(a args) message.Delivery {

@@ -356,7 +356,7 @@ func (w *world) run(steps int) error {
 // TestLossyPeer: QoS 2 exactly once [MQTT-4.3.3], QoS 1 at least once
 // [MQTT-4.3.2], QoS 0 at most once [MQTT-4.3.1], in order within each QoS
 // [MQTT-4.6.0-6], never more outstanding than the window [MQTT-3.3.4-9],
-// identifiers never 0 nor in use [MQTT-2.2.1-3, -4], over lost connections and
+// identifiers never 0 nor in use [MQTT-2.2.1-4], over lost connections and
 // restarts.
 func TestLossyPeer(t *testing.T) {
 	for seed := range uint64(120) {

@@ -60,12 +60,16 @@ func (c *Config) maxInflight() int {
 	return int(c.MaxInflight)
 }
 
+// Configure replaces the configuration: the client came through another zone.
+// Call it before Attach. What is queued keeps its priority.
+func (s *Session) Configure(cfg *Config) { s.cfg = cfg }
+
 // Session is the state of one client that outlives its connections.
 type Session struct {
-	// Immutable after New.
+	// Immutable after New; cfg is replaced by Configure.
 	clientID string
-	cfg      *Config
 	created  int64 // Unix nanoseconds
+	cfg      *Config
 
 	// Kept from connection to connection.
 	inflight inflight

@@ -31,8 +31,8 @@ func (s *Session) NextTick() int64 {
 // Tick does what is due at now: it sends unacknowledged packets again that are
 // older than RetryInterval, if Attach allowed it, forgets inbound QoS 2
 // identifiers whose PUBREL did not come, and goes on with a pump that stopped at
-// its budget. A message that has expired is not sent again, but its identifier
-// stays taken, because its acknowledgement may still come. Without a connection
+// its budget. A QoS 1 message that has expired is not sent again, but its
+// identifier stays taken, because PUBACK may still come. Without a connection
 // no time passes for identifiers: exactly once outlives a long absence.
 func (s *Session) Tick(now int64, e *Effects) {
 	if !s.attached {
@@ -65,7 +65,7 @@ func (s *Session) retry(now int64, e *Effects) {
 			switch {
 			case en.flags&flagRel != 0:
 				s.sendRel(now, en, e)
-			case !en.msg.Msg.Expired(now):
+			case !en.stale(now):
 				e.Send = append(e.Send, Outgoing{Delivery: en.msg, PacketID: en.id, QoS: en.qos, Dup: true})
 			}
 			en.sentAt = now
