@@ -152,7 +152,7 @@ func (k *Broker) Redispatch(b *router.Batch, d message.Delivery, gone router.Sub
 	matches := b.Matches()
 	k.router.Match(d.Msg.Topic, matches)
 	for _, g := range matches.Groups {
-		if *g.Share() != *d.Share {
+		if *g.Share != *d.Share {
 			continue
 		}
 		if s := k.router.Pick(g, d.Msg, gone); s != nil {

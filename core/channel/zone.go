@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/dunlinmq/dunlin/core/access"
+	"github.com/dunlinmq/dunlin/core/packet"
 	"github.com/dunlinmq/dunlin/core/session"
 )
 
@@ -38,4 +39,36 @@ type Zone struct {
 	MaxBacklog            int // bytes not taken by the socket above which QoS 0 is dropped and QoS 1/2 wait; default 1 MiB
 
 	Session session.Config
+
+	session3 session.Config // of 3.x clients; set by Freeze
+}
+
+// receiveMaximum is how many QoS 1 and 2 messages a 5.0 client may have under
+// way: what the session can keep, so that a client that keeps to it is never cut.
+func (z *Zone) receiveMaximum() uint16 {
+	n := z.ReceiveMaximum
+	if n == 0 {
+		n = 65535
+	}
+	if limit := z.Session.MaxAwaitingRel; limit > 0 && limit < int(n) {
+		n = uint16(limit)
+	}
+	return n
+}
+
+// Freeze makes the zone ready for use. Call it once, before the first New; the
+// zone must not change after.
+func (z *Zone) Freeze() {
+	z.session3 = z.Session
+	z.session3.MaxAwaitingRel = 0
+}
+
+// sessionFor is the configuration of a new session. A 3.x client cannot be told
+// a receive maximum and would lose its connection for what it could not know,
+// so its packet identifiers alone bound what it may have under way.
+func (z *Zone) sessionFor(v packet.Version) *session.Config {
+	if v == packet.V50 {
+		return &z.Session
+	}
+	return &z.session3
 }

@@ -1,0 +1,85 @@
+package channel
+
+import (
+	"github.com/dunlinmq/dunlin/core/hook"
+	"github.com/dunlinmq/dunlin/core/packet"
+)
+
+func authData(p packet.Props) []byte {
+	b, _ := p.Bytes(packet.PropAuthData)
+	return b
+}
+
+// authenticate asks who the client is, and goes on with the handshake, with
+// another AUTH exchange, or ends it.
+func (c *Channel) authenticate(io *IO, t *turn, e *hook.AuthEvent) {
+	c.pending.auth = e
+	t.count.ClientAuthenticate++
+	c.env.Access.Authenticate(&c.zone.Access, e)
+	switch e.Verdict {
+	case hook.Allow:
+		c.claim(io, t)
+	case hook.Continue:
+		c.state = authenticating
+		io.Out = c.appendBounded(io.Out, c.authPacket(packet.ContinueAuthentication, e))
+	default:
+		c.refuse(io, &fault{denial(e), e.Text})
+	}
+}
+
+func denial(e *hook.AuthEvent) packet.ReasonCode {
+	if e.Reason < packet.UnspecifiedError {
+		return packet.NotAuthorized
+	}
+	return e.Reason
+}
+
+func (c *Channel) authPacket(code packet.ReasonCode, e *hook.AuthEvent) *packet.Auth {
+	p := packet.AppendStringProp(nil, packet.PropAuthMethod, e.Method) // [MQTT-4.12.0-5]
+	if e.Reply != nil {
+		p = packet.AppendBytesProp(p, packet.PropAuthData, e.Reply)
+	}
+	return &packet.Auth{Code: code, Props: p}
+}
+
+// handleAuth is an AUTH from the client: the next step of an exchange, or the
+// start of a re-authentication.
+func (c *Channel) handleAuth(io *IO, t *turn, p *packet.Auth) *fault {
+	if method, _ := p.Props.String(packet.PropAuthMethod); c.limits.authMethod == "" || method != c.limits.authMethod {
+		return &fault{packet.ProtocolError, "authentication method differs from that of the CONNECT"} // [MQTT-4.12.0-5]
+	}
+	data := append([]byte(nil), authData(p.Props)...)
+	switch {
+	case c.state == authenticating && p.Code == packet.ContinueAuthentication:
+		last := c.pending.auth
+		c.authenticate(io, t, &hook.AuthEvent{Client: c.client, Method: last.Method, Data: data, State: last.State})
+		return nil
+	case c.state == connected && p.Code == packet.ReAuthenticate && c.reauth == nil:
+		return c.reauthenticate(io, &hook.AuthEvent{Method: c.limits.authMethod, Data: data})
+	case c.state == connected && p.Code == packet.ContinueAuthentication && c.reauth != nil:
+		return c.reauthenticate(io, &hook.AuthEvent{Method: c.limits.authMethod, Data: data, State: c.reauth.State})
+	}
+	return &fault{packet.ProtocolError, "AUTH out of place"}
+}
+
+// reauthenticate carries one exchange of a connected client [MQTT-4.12.1]. Its
+// traffic goes on meanwhile.
+func (c *Channel) reauthenticate(io *IO, e *hook.AuthEvent) *fault {
+	fresh := *c.client // events may hold the old facts
+	e.Client, e.Reauth = &fresh, true
+	c.env.Access.Authenticate(&c.zone.Access, e)
+	switch e.Verdict {
+	case hook.Allow:
+		c.client, c.reauth = &fresh, nil
+		if c.cache != nil {
+			c.cache.Clear()
+		}
+		io.Out = c.appendBounded(io.Out, c.authPacket(packet.Success, e))
+	case hook.Continue:
+		c.reauth = e
+		io.Out = c.appendBounded(io.Out, c.authPacket(packet.ContinueAuthentication, e))
+	default:
+		return &fault{denial(e), e.Text} // [MQTT-4.12.1-2]
+	}
+	return nil
+}

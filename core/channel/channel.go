@@ -1,0 +1,292 @@
+// Package channel is the protocol machine of one client, CONNECT to DISCONNECT:
+// handshake, limits, aliases, keepalive, will, the ordered publish steps. Bytes
+// and the time come in, bytes and calls to its neighbours go out. It refuses to
+// know sockets, goroutines and clocks.
+package channel
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"go.uber.org/zap"
+
+	"github.com/dunlinmq/dunlin/core/access"
+	"github.com/dunlinmq/dunlin/core/broker"
+	"github.com/dunlinmq/dunlin/core/hook"
+	"github.com/dunlinmq/dunlin/core/message"
+	"github.com/dunlinmq/dunlin/core/metrics"
+	"github.com/dunlinmq/dunlin/core/packet"
+	"github.com/dunlinmq/dunlin/core/registry"
+	"github.com/dunlinmq/dunlin/core/router"
+	"github.com/dunlinmq/dunlin/core/session"
+)
+
+// Env is what all channels of a node share. Immutable but for its counter.
+type Env struct {
+	Hooks    *hook.Points
+	Access   *access.Access
+	Broker   *broker.Broker
+	Registry *registry.Registry
+	Router   *router.Router
+	Metrics  *metrics.Registry
+	Log      *zap.Logger
+
+	conns atomic.Uint64
+}
+
+// Peer is what the listener knows of a new connection.
+type Peer struct {
+	Client hook.Client // Peer, Listener, CommonName, DN; the rest is the channel's
+	// Username and ClientID from the TLS certificate replace those of the CONNECT
+	// (peer_cert_as_username); "" leave it.
+	CertUsername string
+}
+
+// state is how far a channel has come.
+type state byte
+
+const (
+	awaitConnect   state = iota
+	authenticating       // an AUTH from the client is awaited
+	claiming             // another connection has to give the session up first
+	connected
+	closed // nothing more is read; released
+)
+
+// Channel is one client's machine. All of it but mail belongs to the
+// connection's turn.
+type Channel struct {
+	// Immutable after New.
+	env  *Env
+	zone *Zone
+	wake registry.Runner
+	peer *Peer // nil once connected
+
+	// Owned by the turn.
+	state    state
+	version  packet.Version
+	client   *hook.Client // shared with events once connected: not written after
+	owner    *registry.Client
+	sess     *session.Session
+	pending  *handshake // the CONNECT under way; nil once connected
+	reauth   *hook.AuthEvent
+	will     *packet.Will
+	expiry   uint32 // session expiry interval, seconds
+	mount    string // mountpoint with placeholders replaced
+	limits   limits
+	aliases  aliases
+	replays  []replay // retained messages still to be sent, oldest subscription first
+	cache    *access.Cache
+	lastSeen int64 // when the client last sent a packet
+	aliveFor int64 // nanoseconds without a packet after which it is gone; 0: for ever
+	held     bool  // the socket's backlog is above the zone's limit
+
+	mail mail
+}
+
+// limits are what a 5.0 client asked for in its CONNECT.
+type limits struct {
+	maxPacket   uint32 // 0: none
+	problemInfo bool   // Reason String and User Properties are welcome on every packet
+	authMethod  string
+}
+
+// mail is what other goroutines leave for the turn.
+type mail struct {
+	mu    sync.Mutex
+	claim *registry.Claim // the answer to a claim that had to wait
+	lost  bool            // no turn will come any more
+}
+
+// New returns the machine of a connection that has just been accepted. Its Run
+// must be called once at the start, for the deadline of the CONNECT.
+func New(env *Env, zone *Zone, peer *Peer, wake registry.Runner) *Channel {
+	peer.Client.Zone = zone.Name
+	peer.Client.Conn = env.conns.Add(1)
+	return &Channel{env: env, zone: zone, peer: peer, client: &peer.Client, wake: wake}
+}
+
+// turn is scratch that a channel borrows for one call, so that an idle channel
+// holds none.
+type turn struct {
+	decoder packet.Decoder
+	effects session.Effects
+	slab    message.Slab
+	out     packet.PublishOut
+	pubs    []hook.PublishEvent
+	taken   []taken
+	acl     []hook.ACLEvent
+	msgs    []*message.Message
+	deliver []hook.DeliverEvent
+	count   metrics.Counters
+}
+
+var turns = sync.Pool{New: func() any { return new(turn) }}
+
+func (c *Channel) begin() *turn { return turns.Get().(*turn) }
+
+func (c *Channel) finish(io *IO, t *turn) {
+	c.settle(io, t)
+	t.decoder.Release()
+	c.env.Metrics.Stripe(int(c.client.Conn)).Flush(&t.count)
+	turns.Put(t)
+}
+
+// settle is the end of every call: it tells the connection what is next.
+func (c *Channel) settle(io *IO, t *turn) {
+	if c.state == connected {
+		c.pumpReplays(io, t)
+	}
+	io.Pause = c.state == claiming
+	io.Deadline = c.deadline(io.Batch.Now)
+}
+
+// Input handles the whole packets at the start of b and returns how many bytes
+// they took. PUBLISHes that follow each other are authorised, published and
+// acknowledged together.
+func (c *Channel) Input(io *IO, b []byte) (n int) {
+	t := c.begin()
+	defer c.finish(io, t)
+	t.decoder.Version, t.decoder.MaxSize = c.version, c.zone.MaxPacketSize
+	for n < len(b) && c.state != closed && c.state != claiming {
+		p, used, err := t.decoder.Next(b[n:])
+		if err != nil {
+			c.flush(io, t)
+			c.version = t.decoder.Version
+			c.malformed(io, err)
+			break
+		}
+		if used == 0 {
+			break
+		}
+		n += used
+		c.lastSeen = io.Batch.Now
+		if pub, ok := p.(*packet.Publish); ok && c.state == connected {
+			if f := c.take(io, t, pub); f != nil {
+				c.flush(io, t)
+				c.fail(io, f)
+			}
+			continue
+		}
+		c.flush(io, t)
+		if c.state != closed {
+			c.handle(io, t, p)
+		}
+	}
+	c.flush(io, t)
+	if c.state == closed {
+		return len(b)
+	}
+	return n
+}
+
+// fault is why a connection is ended by the server.
+type fault struct {
+	code packet.ReasonCode
+	text string
+}
+
+// handle is the table of packets other than PUBLISH.
+func (c *Channel) handle(io *IO, t *turn, p packet.Packet) {
+	var f *fault
+	switch p := p.(type) {
+	case *packet.Connect:
+		c.handleConnect(io, t, p)
+	case *packet.Auth:
+		f = c.handleAuth(io, t, p)
+	default:
+		if c.state != connected {
+			f = &fault{packet.ProtocolError, "packet before the end of authentication"}
+			break
+		}
+		f = c.handleConnected(io, t, p)
+	}
+	if f != nil {
+		c.fail(io, f)
+	}
+}
+
+func (c *Channel) handleConnected(io *IO, t *turn, p packet.Packet) *fault {
+	switch p := p.(type) {
+	case *packet.Ack:
+		return c.handleAck(io, t, p)
+	case *packet.Subscribe:
+		return c.handleSubscribe(io, t, p)
+	case *packet.Unsubscribe:
+		return c.handleUnsubscribe(io, t, p)
+	case *packet.Pingreq:
+		io.Out = packet.Append(io.Out, c.version, &packet.Pingresp{})
+		t.count.PacketsPingreqReceived++
+		t.count.PacketsPingrespSent++
+		return nil
+	case *packet.Disconnect:
+		return c.handleDisconnect(io, p)
+	}
+	return &fault{packet.ProtocolError, "packet is not for a server"}
+}
+
+// Run does what other goroutines have left: the answer to a claim, an eviction,
+// deliveries; and goes on sending where the socket had no room.
+func (c *Channel) Run(io *IO) {
+	t := c.begin()
+	defer c.finish(io, t)
+	if c.state == awaitConnect && c.lastSeen == 0 {
+		c.lastSeen = io.Batch.Now
+	}
+	if c.state == claiming {
+		c.collectClaim(io, t)
+	}
+	if c.state == connected {
+		c.drain(io, t)
+	}
+}
+
+// Tick does what is due at the deadline.
+func (c *Channel) Tick(io *IO) {
+	t := c.begin()
+	defer c.finish(io, t)
+	now := io.Batch.Now
+	switch {
+	case c.state == closed:
+	case c.state != connected:
+		if now >= c.deadline(now) {
+			c.close(io)
+		}
+	case c.aliveFor > 0 && now >= c.lastSeen+c.aliveFor:
+		c.fail(io, &fault{packet.KeepAliveTimeout, "no packet within 1.5 times the keep alive"})
+	case !c.client.ExpiresAt.IsZero() && now >= c.client.ExpiresAt.UnixNano():
+		c.fail(io, &fault{packet.MaximumConnectTime, "the login has expired"})
+	default:
+		t.effects.Reset()
+		c.sess.Tick(now, &t.effects)
+		c.emit(io, t)
+	}
+}
+
+// deadline is when Tick has something to do.
+func (c *Channel) deadline(now int64) int64 {
+	switch c.state {
+	case closed:
+		return 0
+	case connected:
+		at := c.sess.NextTick()
+		if c.aliveFor > 0 {
+			at = earlier(at, c.lastSeen+c.aliveFor)
+		}
+		if !c.client.ExpiresAt.IsZero() {
+			at = earlier(at, c.client.ExpiresAt.UnixNano())
+		}
+		return at
+	case claiming:
+		return 0 // the owner's own timers end its hold
+	}
+	return c.lastSeen + int64(c.zone.IdleTimeout)
+}
+
+// earlier is the earlier of two times of which 0 means never.
+func earlier(a, b int64) int64 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}

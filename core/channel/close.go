@@ -1,0 +1,168 @@
+package channel
+
+import (
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/dunlinmq/dunlin/core/hook"
+	"github.com/dunlinmq/dunlin/core/packet"
+	"github.com/dunlinmq/dunlin/core/registry"
+	"github.com/dunlinmq/dunlin/core/router"
+)
+
+// departure words are EMQ X 4's reasons of client.disconnected.
+const (
+	wentNormal   = "normal"
+	wentByPeer   = "tcp_closed"
+	wentByServer = "server_shutdown"
+)
+
+// fail ends the connection because of something the client or the server did: a
+// 5.0 client is told the code [MQTT-4.13.1-1], others are closed on.
+func (c *Channel) fail(io *IO, f *fault) {
+	if c.state == closed {
+		return
+	}
+	c.env.Log.Debug("connection ended", zap.String("clientid", c.client.ID), zap.Stringer("peer", c.client.Peer),
+		zap.Stringer("reason", f.code), zap.String("detail", f.text))
+	if c.state != connected {
+		c.refuse(io, f)
+		return
+	}
+	if c.version == packet.V50 {
+		d := packet.Disconnect{Code: f.code}
+		if c.limits.problemInfo && f.text != "" {
+			d.Props = packet.AppendStringProp(nil, packet.PropReasonString, f.text)
+		}
+		io.Out = c.appendBounded(io.Out, &d)
+	}
+	c.depart(io, f.code, wordFor(f.code), true)
+	c.close(io)
+}
+
+// malformed ends the connection because of bytes that are no packet. Before the
+// CONNECT is understood an answer is sent only where the standard has one: noise
+// on the port gets none [MQTT-3.1.0-1], nor do 3.x clients but for a code that
+// 3.x knows [MQTT-3.1.4-1].
+func (c *Channel) malformed(io *IO, err error) {
+	f := &fault{packet.MalformedPacket, err.Error()}
+	var e *packet.Error
+	if errors.As(err, &e) {
+		f.code = e.Code
+	}
+	silent := c.version != packet.V50 && f.code != packet.UnsupportedProtocolVersion && f.code != packet.ClientIdentifierNotValid
+	if c.state == awaitConnect && silent {
+		c.close(io)
+		return
+	}
+	c.fail(io, f)
+}
+
+// close asks for the end of the connection; a connected channel has departed.
+func (c *Channel) close(io *IO) {
+	c.abandon(io.Batch)
+	c.state = closed
+	io.Close = true
+}
+
+// Lost is the last call: the connection is gone.
+func (c *Channel) Lost(io *IO, _ error) {
+	switch c.state {
+	case connected:
+		c.depart(io, packet.UnspecifiedError, wentByPeer, true)
+	case closed:
+		return
+	}
+	c.abandon(io.Batch)
+	c.state = closed
+}
+
+// abandon makes sure that a claim that is answered later is given back.
+func (c *Channel) abandon(b *router.Batch) {
+	c.mail.mu.Lock()
+	claim := c.mail.claim
+	c.mail.claim, c.mail.lost = nil, true
+	c.mail.mu.Unlock()
+	if claim != nil {
+		c.giveBack(b, claim)
+	}
+}
+
+// giveBack releases a session that came for a connection that is gone.
+func (c *Channel) giveBack(b *router.Batch, claim *registry.Claim) {
+	if claim.Client == nil {
+		return
+	}
+	c.env.Registry.Release(b, claim.Client, registry.Departure{Info: c.client, Expiry: c.expiry})
+}
+
+// handleDisconnect ends the connection as the client wishes.
+func (c *Channel) handleDisconnect(io *IO, p *packet.Disconnect) *fault {
+	if interval, ok := p.Props.Uint32(packet.PropSessionExpiry); ok {
+		if c.expiry == 0 && interval != 0 {
+			return &fault{packet.ProtocolError, "session expiry interval was 0 in CONNECT"} // [MQTT-3.14.2-2]
+		}
+		c.expiry = min(interval, c.zone.MaxSessionExpiry)
+	}
+	// Only a normal DISCONNECT deletes the will [MQTT-3.14.4-3].
+	c.depart(io, p.Code, wentNormal, p.Code != packet.NormalDisconnection)
+	c.close(io)
+	return nil
+}
+
+// depart leaves the session: to a waiting connection, to the registry, or to its
+// end. abnormal publishes the will.
+func (c *Channel) depart(io *IO, code packet.ReasonCode, word string, abnormal bool) {
+	c.sess.Detach()
+	for _, r := range c.replays {
+		r.source.Close()
+	}
+	c.replays = nil
+	d := registry.Departure{Info: c.client, Expiry: c.expiry}
+	if abnormal && c.will != nil {
+		d.Will = &registry.Will{Client: c.client, Will: c.will, Zone: c.zone}
+		d.Delay, _ = c.will.Props.Uint32(packet.PropWillDelay)
+	}
+	c.state = closed
+	if chain := c.env.Hooks.ClientDisconnected.Chain(); chain != nil {
+		ev := hook.ConnectionEvent{Client: c.client, At: time.Unix(0, io.Batch.Now), Reason: code, Text: word}
+		for _, told := range chain {
+			told(&ev)
+		}
+	}
+	c.env.Registry.Release(io.Batch, c.owner, d)
+}
+
+// wordFor is EMQ X 4's word for a disconnection by the server.
+func wordFor(code packet.ReasonCode) string {
+	switch code {
+	case packet.KeepAliveTimeout:
+		return "keepalive_timeout"
+	case packet.SessionTakenOver:
+		return "takeovered"
+	case packet.AdministrativeAction:
+		return "kicked"
+	case packet.ServerShuttingDown:
+		return wentByServer
+	case packet.NotAuthorized:
+		return "not_authorized"
+	}
+	return "protocol_error"
+}
+
+// appendBounded appends p unless it is larger than the client takes; then
+// without its Reason String and User Properties [MQTT-3.14.2-3].
+func (c *Channel) appendBounded(out []byte, p packet.Packet) []byte {
+	at := len(out)
+	out = packet.Append(out, c.version, p)
+	if c.limits.maxPacket == 0 || uint32(len(out)-at) <= c.limits.maxPacket {
+		return out
+	}
+	out = out[:at]
+	if d, ok := p.(*packet.Disconnect); ok && d.Props != nil {
+		return c.appendBounded(out, &packet.Disconnect{Code: d.Code})
+	}
+	return out
+}

@@ -1,0 +1,233 @@
+package channel
+
+import (
+	"crypto/rand"
+	"encoding/base32"
+	"strings"
+	"time"
+
+	"github.com/dunlinmq/dunlin/core/access"
+	"github.com/dunlinmq/dunlin/core/hook"
+	"github.com/dunlinmq/dunlin/core/packet"
+	"github.com/dunlinmq/dunlin/core/registry"
+	"github.com/dunlinmq/dunlin/core/router"
+	"github.com/dunlinmq/dunlin/core/topic"
+)
+
+// handshake is a CONNECT that has not been answered yet.
+type handshake struct {
+	packet   *packet.Connect
+	auth     *hook.AuthEvent
+	assigned string // the client id that the server gave; "": the client's own
+}
+
+// handleConnect takes the steps up to authentication, in this order:
+// client.connect hooks, client id, will, client facts.
+func (c *Channel) handleConnect(io *IO, t *turn, p *packet.Connect) {
+	if c.state != awaitConnect {
+		c.fail(io, &fault{packet.ProtocolError, "second CONNECT"}) // [MQTT-3.1.0-2]
+		return
+	}
+	c.version = p.Version
+	c.describe(p)
+	ev := hook.ConnectEvent{Client: c.client, Packet: p}
+	for _, ask := range c.env.Hooks.ClientConnect.Chain() {
+		if ask(&ev); ev.Reason >= packet.UnspecifiedError {
+			c.refuse(io, &fault{ev.Reason, ev.Text})
+			return
+		}
+	}
+	c.pending = &handshake{packet: p}
+	for _, step := range []func(*packet.Connect) *fault{c.checkClientID, c.checkWill, c.checkMethod} {
+		if f := step(p); f != nil {
+			c.refuse(io, f)
+			return
+		}
+	}
+	c.adopt(p)
+	c.authenticate(io, t, &hook.AuthEvent{Client: c.client, Password: p.Password, Method: c.limits.authMethod, Data: authData(p.Props)})
+}
+
+// describe fills the client's facts from the CONNECT.
+func (c *Channel) describe(p *packet.Connect) {
+	k := c.client
+	k.ID, k.Username, k.HasUsername = p.ClientID, p.Username, p.HasUsername
+	if c.peer.CertUsername != "" {
+		k.Username, k.HasUsername = c.peer.CertUsername, true
+	}
+	k.Protocol, k.CleanStart, k.Bridge, k.KeepAlive = p.Version, p.CleanStart, p.Bridge, p.KeepAlive
+	k.ConnectedAt = time.Unix(0, c.lastSeen)
+	c.limits.problemInfo = true
+	if v, ok := p.Props.Byte(packet.PropRequestProblemInfo); ok {
+		c.limits.problemInfo = v == 1
+	}
+	c.limits.maxPacket, _ = p.Props.Uint32(packet.PropMaximumPacketSize)
+	c.limits.authMethod, _ = p.Props.String(packet.PropAuthMethod)
+}
+
+// checkClientID settles the client id [MQTT-3.1.3-5 ... -9].
+func (c *Channel) checkClientID(p *packet.Connect) *fault {
+	k := c.client
+	if c.zone.UseUsernameAsClientID {
+		k.ID = k.Username
+	}
+	switch {
+	case len(k.ID) > c.zone.MaxClientIDLen:
+		return &fault{packet.ClientIdentifierNotValid, "client id is longer than the zone allows"}
+	case k.ID != "":
+		return nil
+	case c.zone.UseUsernameAsClientID, p.Version == packet.V31, p.Version == packet.V311 && !p.CleanStart:
+		return &fault{packet.ClientIdentifierNotValid, "empty client id"} // [MQTT-3.1.3-8]
+	}
+	k.ID = newClientID() // [MQTT-3.1.3-6]
+	c.pending.assigned = k.ID
+	return nil
+}
+
+func newClientID() string {
+	var b [15]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process instead
+	return "auto-" + strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
+}
+
+func (c *Channel) checkWill(p *packet.Connect) *fault {
+	w := p.Will
+	switch {
+	case w == nil:
+	case w.QoS > c.zone.MaxQoS:
+		return &fault{packet.QoSNotSupported, "will QoS above the maximum"} // [MQTT-3.2.2-12]
+	case w.Retain && !c.retainAvailable() && p.Version == packet.V50:
+		return &fault{packet.RetainNotSupported, "retained will, and no retainer is loaded"} // [MQTT-3.2.2-13]
+	case c.tooDeep(w.Topic):
+		return &fault{packet.TopicNameInvalid, "will topic has too many levels"}
+	}
+	return nil
+}
+
+// checkMethod refuses enhanced authentication that nobody provides.
+func (c *Channel) checkMethod(*packet.Connect) *fault {
+	if c.limits.authMethod != "" && c.env.Hooks.ClientAuthenticate.Chain() == nil {
+		return &fault{packet.BadAuthenticationMethod, "no plugin provides the authentication method"}
+	}
+	return nil
+}
+
+// adopt keeps what the CONNECT asks for, bounded by the zone.
+func (c *Channel) adopt(p *packet.Connect) {
+	k := c.client
+	switch {
+	case p.Version == packet.V50:
+		want, _ := p.Props.Uint32(packet.PropSessionExpiry)
+		c.expiry = min(want, c.zone.MaxSessionExpiry)
+		if c.zone.ServerKeepAlive > 0 {
+			k.KeepAlive = c.zone.ServerKeepAlive
+		}
+	case !p.CleanStart:
+		c.expiry = uint32(c.zone.SessionExpiry / time.Second)
+	}
+	k.Expiry = c.expiry
+	c.will = p.Will
+	c.aliveFor = int64(float64(time.Duration(k.KeepAlive)*time.Second) * c.zone.KeepaliveBackoff * 2)
+	c.mount = strings.NewReplacer("%c", k.ID, "%u", k.Username).Replace(c.zone.Mountpoint)
+	if v, ok := p.Props.Uint16(packet.PropTopicAliasMaximum); ok {
+		c.aliases.maxOut = min(v, maxAliasesOut)
+	}
+}
+
+// claim asks for the session; the handshake goes on in admit.
+func (c *Channel) claim(io *IO, t *turn) {
+	q := &registry.ClaimRequest{
+		ID: c.client.ID, Clean: c.client.CleanStart, Runner: c.wake, Session: c.zone.sessionFor(c.version),
+		Done: c.claimed,
+	}
+	c.state = claiming
+	if answer, done := c.env.Registry.Claim(io.Batch, q); done {
+		c.admit(io, t, &answer)
+	}
+}
+
+// claimed leaves a late answer for the turn. Any goroutine.
+func (c *Channel) claimed(b *router.Batch, answer registry.Claim) {
+	c.mail.mu.Lock()
+	lost := c.mail.lost
+	if !lost {
+		c.mail.claim = &answer
+	}
+	c.mail.mu.Unlock()
+	if lost {
+		c.giveBack(b, &answer)
+		return
+	}
+	c.wake.Wake(b)
+}
+
+func (c *Channel) collectClaim(io *IO, t *turn) {
+	c.mail.mu.Lock()
+	answer := c.mail.claim
+	c.mail.claim = nil
+	c.mail.mu.Unlock()
+	if answer != nil {
+		c.admit(io, t, answer)
+	}
+}
+
+// admit answers the CONNECT with success and starts the session's traffic.
+func (c *Channel) admit(io *IO, t *turn, answer *registry.Claim) {
+	if answer.Superseded {
+		c.refuse(io, &fault{packet.SessionTakenOver, "a newer connection has the same client id"})
+		return
+	}
+	h := c.pending
+	c.pending = nil
+	c.owner, c.sess = answer.Client, answer.Client.Session()
+	c.state = connected
+	c.cache = access.NewCache(c.zone.ACLCacheSize)
+	t.count.ClientConnected++
+	io.Out = packet.Append(io.Out, c.version, &packet.Connack{
+		SessionPresent: answer.Present, Props: c.connackProps(h),
+	})
+	c.tellConnected(io, answer.Present)
+	window := uint16(65535)
+	if v, ok := h.packet.Props.Uint16(packet.PropReceiveMaximum); ok {
+		window = v
+	}
+	t.effects.Reset()
+	c.sess.Attach(io.Batch.Now, window, c.version != packet.V50, &t.effects)
+	c.emit(io, t)
+	c.drain(io, t)
+}
+
+func (c *Channel) tellConnected(io *IO, present bool) {
+	at := time.Unix(0, io.Batch.Now)
+	p := &c.env.Hooks.SessionCreated
+	if present {
+		p = &c.env.Hooks.SessionResumed
+	}
+	for _, told := range p.Chain() {
+		told(&hook.SessionEvent{ClientID: c.client.ID, Client: c.client, At: at})
+	}
+	for _, told := range c.env.Hooks.ClientConnected.Chain() {
+		told(&hook.ConnectionEvent{Client: c.client, At: at})
+	}
+}
+
+// refuse answers a CONNECT with a code >= 0x80 and closes. The will is never
+// published.
+func (c *Channel) refuse(io *IO, f *fault) {
+	k := packet.Connack{Code: f.code}
+	if c.version == packet.V50 && f.text != "" && c.limits.problemInfo {
+		k.Props = packet.AppendStringProp(nil, packet.PropReasonString, f.text)
+	}
+	c.will = nil
+	io.Out = c.appendBounded(io.Out, &k)
+	c.close(io)
+}
+
+// retainAvailable tells whether a provider keeps retained messages.
+func (c *Channel) retainAvailable() bool {
+	return c.zone.RetainAvailable && c.env.Hooks.RetainedStore.Chain() != nil
+}
+
+func (c *Channel) tooDeep(name string) bool {
+	return c.zone.MaxTopicLevels > 0 && topic.Levels(name) > c.zone.MaxTopicLevels
+}

@@ -1,0 +1,216 @@
+package channel
+
+import (
+	"github.com/dunlinmq/dunlin/core/hook"
+	"github.com/dunlinmq/dunlin/core/message"
+	"github.com/dunlinmq/dunlin/core/packet"
+)
+
+// drain takes the mailbox into the session and sends what may go out.
+func (c *Channel) drain(io *IO, t *turn) {
+	box, evict := c.owner.Drain()
+	if evict != 0 {
+		c.owner.PutBack(box)
+		c.fail(io, &fault{evict, ""})
+		return
+	}
+	t.effects.Reset()
+	c.relieve(io, t)
+	if box != nil {
+		ds := box.Deliveries
+		if chain := c.env.Hooks.MessageDeliver.Chain(); chain != nil {
+			ds = c.foldDeliveries(t, ds)
+		}
+		for i := range ds {
+			if !c.held && io.Backlog+len(io.Out) > c.zone.MaxBacklog {
+				c.hold(true)
+			}
+			c.sess.Deliver(io.Batch.Now, ds[i], &t.effects)
+			if len(t.effects.Send) >= 64 {
+				c.emit(io, t)
+				t.effects.Reset()
+			}
+		}
+		box.Free()
+	}
+	c.emit(io, t)
+}
+
+// hold tells the session whether the socket keeps up.
+func (c *Channel) hold(on bool) {
+	c.held = on
+	c.sess.Hold(on)
+}
+
+// relieve ends a hold once half of the backlog is gone.
+func (c *Channel) relieve(io *IO, t *turn) {
+	if c.held && io.Backlog+len(io.Out) <= c.zone.MaxBacklog/2 {
+		c.hold(false)
+		c.sess.Pump(io.Batch.Now, &t.effects)
+	}
+}
+
+// foldDeliveries asks the deliver chain, once for all of ds.
+func (c *Channel) foldDeliveries(t *turn, ds []message.Delivery) []message.Delivery {
+	t.deliver = t.deliver[:0]
+	for i := range ds {
+		t.deliver = append(t.deliver, hook.DeliverEvent{Client: c.client, Msg: ds[i].Msg})
+	}
+	for _, fold := range c.env.Hooks.MessageDeliver.Chain() {
+		fold(t.deliver)
+	}
+	kept := ds[:0]
+	for i := range ds {
+		if t.deliver[i].Verdict != hook.Drop && t.deliver[i].Verdict != hook.Deny {
+			ds[i].Msg = t.deliver[i].Msg
+			kept = append(kept, ds[i])
+		}
+	}
+	clear(t.deliver)
+	return kept
+}
+
+// emit carries out the session's effects: packets into io.Out, hooks, counters.
+func (c *Channel) emit(io *IO, t *turn) {
+	for i := 0; i < len(t.effects.Send); i++ { // Skip may append
+		o := &t.effects.Send[i]
+		if o.Rel {
+			io.Out = packet.Append(io.Out, c.version, &packet.Ack{Kind: packet.TypePubrel, PacketID: o.PacketID})
+			t.count.PacketsPubrelSent++
+			continue
+		}
+		c.fill(io, t, &t.out, i)
+		if c.limits.maxPacket > 0 && packet.SizePublish(c.version, &t.out) > int(c.limits.maxPacket) {
+			c.tooLarge(io, t, i)
+			continue
+		}
+		io.Out = packet.AppendPublish(io.Out, c.version, &t.out)
+		countOut(&t.count, o.QoS)
+		c.tellDelivered(o.Msg)
+	}
+	c.tellDrops(t)
+	if chain := c.env.Hooks.MessageAcked.Chain(); chain != nil {
+		for _, m := range t.effects.Acked {
+			for _, told := range chain {
+				told(&hook.MessageEvent{Client: c.client, Msg: m})
+			}
+		}
+	}
+	t.count.MessagesAcked += uint64(len(t.effects.Acked))
+	t.effects.Reset()
+}
+
+// fill makes the i-th outgoing packet of its parts.
+func (c *Channel) fill(io *IO, t *turn, p *packet.PublishOut, i int) {
+	o := &t.effects.Send[i]
+	m := o.Msg
+	*p = packet.PublishOut{
+		Dup: o.Dup, QoS: o.QoS, Retain: o.Retain(), Topic: m.Topic[c.mountOf(m):], PacketID: o.PacketID,
+		SubscriptionID: o.Opts.ID, Props: m.Props, Payload: m.Payload,
+	}
+	if c.version != packet.V50 {
+		return
+	}
+	p.Expiry, p.HasExpiry = m.ExpiryLeft(io.Batch.Now)
+	if alias, known := c.aliases.assign(p.Topic); alias != 0 {
+		p.TopicAlias = alias
+		if known {
+			p.Topic = ""
+		}
+	}
+}
+
+// mountOf is how much of a topic the client does not see.
+func (c *Channel) mountOf(m *message.Message) int {
+	if len(c.mount) <= len(m.Topic) && m.Topic[:len(c.mount)] == c.mount {
+		return len(c.mount)
+	}
+	return 0
+}
+
+// tooLarge drops a message that the client does not take, as if it had been
+// completed, so that the window goes on [MQTT-3.1.2-25].
+func (c *Channel) tooLarge(io *IO, t *turn, i int) {
+	o := t.effects.Send[i]
+	if t.out.TopicAlias != 0 && t.out.Topic != "" {
+		c.aliases.forget(t.out.Topic) // the client has not been told of it
+	}
+	c.dropped(o.Msg, "too_large")
+	t.count.DeliveryDroppedTooLarge++
+	if o.QoS > 0 {
+		c.sess.Skip(o.PacketID, io.Batch.Now, &t.effects)
+	}
+}
+
+func (c *Channel) tellDelivered(m *message.Message) {
+	for _, told := range c.env.Hooks.MessageDelivered.Chain() {
+		told(&hook.MessageEvent{Client: c.client, Msg: m})
+	}
+}
+
+func (c *Channel) tellDrops(t *turn) {
+	for i := range t.effects.Drops {
+		d := &t.effects.Drops[i]
+		t.count.DeliveryDropped++
+		c.dropped(d.Msg, d.Reason)
+	}
+}
+
+func (c *Channel) dropped(m *message.Message, reason string) {
+	for _, told := range c.env.Hooks.MessageDropped.Chain() {
+		told(&hook.MessageEvent{Client: c.client, Msg: m, Reason: reason})
+	}
+}
+
+// replay is a source of retained messages for one subscription.
+type replay struct {
+	source hook.Source
+	opts   message.SubOptions
+}
+
+// replayStep is how many retained messages one turn sends at most, so that the
+// client's other traffic goes on between them.
+const replayStep = 128
+
+// pumpReplays sends retained messages as far as window and socket allow, and asks
+// for another turn if there are more.
+func (c *Channel) pumpReplays(io *IO, t *turn) {
+	for sent := 0; len(c.replays) > 0; {
+		r := &c.replays[0]
+		n := c.room(io, r)
+		if n <= 0 {
+			return // an acknowledgement or the drained socket brings the next turn
+		}
+		if sent >= replayStep {
+			c.wake.Wake(nil)
+			return
+		}
+		var done bool
+		t.msgs, done = r.source.Next(io.Batch.Now, min(n, replayStep-sent), t.msgs[:0])
+		t.effects.Reset()
+		for _, m := range t.msgs {
+			c.sess.Deliver(io.Batch.Now, message.Delivery{Msg: m, Opts: r.opts}, &t.effects)
+		}
+		c.emit(io, t)
+		sent += len(t.msgs)
+		clear(t.msgs)
+		if done {
+			c.replays[0] = replay{}
+			c.replays = c.replays[1:]
+		}
+	}
+	c.replays = nil
+}
+
+// room is how many retained messages may be read now: as many as need not wait
+// in the queue.
+func (c *Channel) room(io *IO, r *replay) int {
+	if c.held || io.Backlog+len(io.Out) > c.zone.MaxBacklog/2 {
+		return 0
+	}
+	if r.opts.QoS == 0 && !c.zone.Session.UpgradeQoS {
+		return replayStep
+	}
+	i := c.sess.Info()
+	return min(i.Window, i.MaxInflight) - i.Inflight - i.Queue
+}

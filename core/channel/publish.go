@@ -1,0 +1,185 @@
+package channel
+
+import (
+	"github.com/dunlinmq/dunlin/core/hook"
+	"github.com/dunlinmq/dunlin/core/message"
+	"github.com/dunlinmq/dunlin/core/packet"
+	"github.com/dunlinmq/dunlin/core/session"
+)
+
+// taken is a PUBLISH of the current read that awaits its acknowledgement.
+type taken struct {
+	id    uint16
+	qos   byte
+	event int // in turn.pubs; -1: a duplicate, only acknowledged again
+}
+
+// maxTaken bounds how many PUBLISHes are held back for one call of the hooks.
+const maxTaken = 512
+
+// take does the steps of a PUBLISH that need no neighbour, in this order: alias,
+// topic, capabilities, QoS 2 identity, message. The rest happens in flush for
+// all PUBLISHes that follow each other.
+func (c *Channel) take(io *IO, t *turn, p *packet.Publish) *fault {
+	countIn(&t.count, p.QoS)
+	if f := c.aliases.resolve(p, c.zone.MaxTopicAlias, int(c.zone.MaxPacketSize)); f != nil {
+		return f
+	}
+	if f := c.checkPublish(p); f != nil {
+		return f
+	}
+	if p.QoS == 2 {
+		switch c.sess.Receive(p.PacketID, io.Batch.Now) {
+		case session.ReceiveDuplicate: // taken once [MQTT-4.3.3-10]
+			t.taken = append(t.taken, taken{id: p.PacketID, qos: 2, event: -1})
+			return nil
+		case session.ReceiveFull:
+			return &fault{packet.ReceiveMaximumExceeded, "more QoS 2 messages under way than the receive maximum"} // [MQTT-3.3.4-7]
+		}
+	}
+	t.pubs = append(t.pubs, hook.PublishEvent{Client: c.client, Msg: c.messageOf(io, t, p)})
+	t.taken = append(t.taken, taken{id: p.PacketID, qos: p.QoS, event: len(t.pubs) - 1})
+	if len(t.taken) >= maxTaken {
+		c.flush(io, t)
+	}
+	return nil
+}
+
+func (c *Channel) checkPublish(p *packet.Publish) *fault {
+	switch {
+	case p.Topic == "":
+		return &fault{packet.ProtocolError, "no topic and no topic alias"}
+	case c.tooDeep(p.Topic):
+		return &fault{packet.TopicNameInvalid, "topic has too many levels"}
+	case p.QoS > c.zone.MaxQoS:
+		return &fault{packet.QoSNotSupported, "QoS above the maximum"} // [MQTT-3.2.2-11]
+	case p.Retain && c.version == packet.V50 && !c.retainAvailable():
+		return &fault{packet.RetainNotSupported, "retained messages are not available"} // [MQTT-3.2.2-14]
+	}
+	return nil
+}
+
+// messageOf copies the PUBLISH out of the read buffer.
+func (c *Channel) messageOf(io *IO, t *turn, p *packet.Publish) *message.Message {
+	props, expiry, expires := p.Forward()
+	name := p.Topic
+	if c.mount != "" {
+		name = c.mount + name
+	}
+	m := t.slab.New(name, p.Payload, props)
+	m.From, m.Username = c.client.ID, c.client.Username
+	m.QoS, m.Retain, m.Time = p.QoS, p.Retain, io.Batch.Now
+	if expires {
+		m.Expiry = io.Batch.Now + int64(expiry)*1e9
+	}
+	return m
+}
+
+// flush authorises, publishes and acknowledges what take has collected. Nothing
+// is acknowledged before it is taken by every subscriber's mailbox.
+func (c *Channel) flush(io *IO, t *turn) {
+	if len(t.taken) == 0 {
+		return
+	}
+	if c.state == connected {
+		denied := c.authorise(io, t)
+		c.env.Broker.Publish(io.Batch, t.pubs)
+		c.acknowledge(io, t)
+		if denied && c.zone.ACLDenyDisconnect {
+			c.fail(io, &fault{packet.NotAuthorized, "publish denied"})
+		}
+	}
+	clear(t.pubs)
+	t.pubs, t.taken = t.pubs[:0], t.taken[:0]
+}
+
+// authorise marks the events that the client may not publish.
+func (c *Channel) authorise(io *IO, t *turn) (denied bool) {
+	if c.env.Access.Trivial(&c.zone.Access, c.client) {
+		return false
+	}
+	t.acl = t.acl[:0]
+	for i := range t.pubs {
+		m := t.pubs[i].Msg
+		t.acl = append(t.acl, hook.ACLEvent{
+			Client: c.client, Action: hook.Publish, Topic: m.Topic[len(c.mount):], QoS: m.QoS, Retain: m.Retain,
+		})
+	}
+	c.env.Access.Check(&c.zone.Access, c.cache, io.Batch.Now, t.acl)
+	for i := range t.acl {
+		if a := &t.acl[i]; a.Verdict == hook.Deny {
+			denied = true
+			t.pubs[i].Verdict, t.pubs[i].Reason = hook.Deny, a.Reason
+			t.count.PacketsPublishAuthError++
+		}
+	}
+	clear(t.acl)
+	return denied
+}
+
+// acknowledge appends PUBACK and PUBREC in the order of the PUBLISHes
+// [MQTT-4.6.0-2, -3].
+func (c *Channel) acknowledge(io *IO, t *turn) {
+	for _, k := range t.taken {
+		if k.qos == 0 {
+			continue
+		}
+		ack := packet.Ack{Kind: packet.TypePuback, PacketID: k.id}
+		if k.event >= 0 {
+			ack.Code = t.pubs[k.event].Reason
+		}
+		if k.qos == 2 {
+			ack.Kind = packet.TypePubrec
+			if ack.Code >= packet.UnspecifiedError && c.version == packet.V50 {
+				c.sess.Release(k.id) // the exchange is over [MQTT-4.3.3-9]
+			}
+			t.count.PacketsPubrecSent++
+		} else {
+			t.count.PacketsPubackSent++
+		}
+		io.Out = packet.Append(io.Out, c.version, &ack)
+	}
+}
+
+// handleAck is PUBACK, PUBREC, PUBREL or PUBCOMP from the client.
+func (c *Channel) handleAck(io *IO, t *turn, p *packet.Ack) *fault {
+	t.effects.Reset()
+	now := io.Batch.Now
+	switch p.Kind {
+	case packet.TypePuback:
+		t.count.PacketsPubackReceived++
+		if !c.sess.Puback(now, p.PacketID, &t.effects) {
+			t.count.PacketsPubackMissed++
+		}
+	case packet.TypePubrec:
+		t.count.PacketsPubrecReceived++
+		if !c.sess.Pubrec(now, p.PacketID, p.Code, &t.effects) {
+			t.count.PacketsPubrecMissed++
+			c.answerUnknown(io, packet.TypePubrel, p)
+		}
+	case packet.TypePubrel:
+		t.count.PacketsPubrelReceived++
+		comp := packet.Ack{Kind: packet.TypePubcomp, PacketID: p.PacketID}
+		if !c.sess.Release(p.PacketID) {
+			t.count.PacketsPubrelMissed++
+			comp.Code = packet.PacketIdentifierNotFound
+		}
+		io.Out = packet.Append(io.Out, c.version, &comp)
+		t.count.PacketsPubcompSent++
+	case packet.TypePubcomp:
+		t.count.PacketsPubcompReceived++
+		if !c.sess.Pubcomp(now, p.PacketID, &t.effects) {
+			t.count.PacketsPubcompMissed++
+		}
+	}
+	c.emit(io, t)
+	return nil
+}
+
+// answerUnknown answers a PUBREC for an identifier that the session does not
+// know with a PUBREL that says so, so that the client can let go of it.
+func (c *Channel) answerUnknown(io *IO, kind packet.Type, p *packet.Ack) {
+	if p.Code < packet.UnspecifiedError {
+		io.Out = packet.Append(io.Out, c.version, &packet.Ack{Kind: kind, PacketID: p.PacketID, Code: packet.PacketIdentifierNotFound})
+	}
+}

@@ -1,0 +1,175 @@
+package channel
+
+import (
+	"strings"
+
+	"github.com/dunlinmq/dunlin/core/hook"
+	"github.com/dunlinmq/dunlin/core/message"
+	"github.com/dunlinmq/dunlin/core/packet"
+	"github.com/dunlinmq/dunlin/core/router"
+	"github.com/dunlinmq/dunlin/core/topic"
+)
+
+// handleSubscribe takes the steps of a SUBSCRIBE in this order: caps, hooks,
+// caps again for what hooks changed, acl, session, router, SUBACK, retained.
+func (c *Channel) handleSubscribe(io *IO, t *turn, p *packet.Subscribe) *fault {
+	t.count.PacketsSubscribeReceived++
+	id, _ := p.Props.Varint(packet.PropSubscriptionID)
+	ev := hook.SubscribeEvent{Client: c.client, Props: p.Props, Filters: p.Filters, Codes: make([]packet.ReasonCode, len(p.Filters))}
+	if chain := c.env.Hooks.ClientSubscribe.Chain(); chain != nil {
+		for _, ask := range chain {
+			ask(&ev)
+		}
+	}
+	for i := range ev.Filters {
+		if ev.Codes[i] < packet.UnspecifiedError {
+			ev.Codes[i] = c.checkFilter(&ev.Filters[i])
+		}
+	}
+	denied := c.authoriseSubscribe(io, &ev)
+	var fresh []hook.RetainedReadEvent
+	for i := range ev.Filters {
+		if ev.Codes[i] < packet.UnspecifiedError {
+			ev.Codes[i], fresh = c.subscribe(&ev.Filters[i], id, fresh)
+		}
+	}
+	io.Out = packet.Append(io.Out, c.version, &packet.Suback{PacketID: p.PacketID, Codes: ev.Codes})
+	t.count.PacketsSubackSent++
+	c.readRetained(fresh)
+	if denied && c.zone.ACLDenyDisconnect {
+		return &fault{packet.NotAuthorized, "subscribe denied"}
+	}
+	return nil
+}
+
+// checkFilter applies the zone's capabilities; 0 means it passes.
+func (c *Channel) checkFilter(f *packet.Filter) packet.ReasonCode {
+	_, inner, shared := topic.ParseShare(f.Filter)
+	switch {
+	case topic.ValidateFilter(f.Filter) != nil, c.tooDeep(inner):
+		return packet.TopicFilterInvalid
+	case shared && !c.zone.SharedAvailable:
+		return packet.SharedSubscriptionsNotSupported
+	case !c.zone.WildcardAvailable && topic.HasWildcard(inner):
+		return packet.WildcardSubscriptionsNotSupported
+	}
+	f.QoS = min(f.QoS, c.zone.MaxQoS)
+	return packet.Success
+}
+
+// authoriseSubscribe asks the acl for the filters that still stand.
+func (c *Channel) authoriseSubscribe(io *IO, ev *hook.SubscribeEvent) (denied bool) {
+	acl := make([]hook.ACLEvent, 0, len(ev.Filters))
+	at := make([]int, 0, len(ev.Filters))
+	for i, f := range ev.Filters {
+		if ev.Codes[i] < packet.UnspecifiedError {
+			_, inner, _ := topic.ParseShare(f.Filter)
+			acl = append(acl, hook.ACLEvent{Client: c.client, Action: hook.Subscribe, Topic: inner, QoS: f.QoS})
+			at = append(at, i)
+		}
+	}
+	if len(acl) == 0 {
+		return false
+	}
+	c.env.Access.Check(&c.zone.Access, c.cache, io.Batch.Now, acl)
+	for j := range acl {
+		if acl[j].Verdict == hook.Deny {
+			denied = true
+			ev.Codes[at[j]] = max(acl[j].Reason, packet.NotAuthorized)
+		}
+	}
+	return denied
+}
+
+// subscribe stores one subscription and remembers it in fresh if retained
+// messages may be due.
+func (c *Channel) subscribe(f *packet.Filter, id uint32, fresh []hook.RetainedReadEvent) (packet.ReasonCode, []hook.RetainedReadEvent) {
+	opts := message.SubOptions{ID: id, QoS: f.QoS, RetainHandling: f.RetainHandling, NoLocal: f.NoLocal, RetainAsPublished: f.RetainAsPublished}
+	if c.version != packet.V50 {
+		opts.NoLocal = c.zone.IgnoreLoopDeliver || c.client.Bridge
+		opts.RetainAsPublished = c.client.Bridge
+	}
+	full := c.mounted(f.Filter)
+	_, exists := c.sess.Subscription(full)
+	if !exists && c.zone.MaxSubscriptions > 0 && c.sess.Info().Subscriptions >= c.zone.MaxSubscriptions {
+		return packet.QuotaExceeded, fresh
+	}
+	isNew := c.sess.Subscribe(full, opts)
+	group, inner, shared := topic.ParseShare(full)
+	sub := &router.Subscription{Filter: full, Opts: opts, To: c.owner}
+	if shared {
+		sub.Filter, sub.Share = inner, &message.Share{Group: group, Filter: inner}
+	}
+	c.env.Router.Subscribe(sub)
+	for _, told := range c.env.Hooks.SessionSubscribed.Chain() {
+		told(&hook.SubscriptionEvent{Client: c.client, Filter: full, Opts: opts, New: isNew})
+	}
+	// Shared subscriptions get no retained messages [MQTT-3.8.4]; Retain Handling
+	// 2 none, 1 only if new [MQTT-3.3.1-9 ... -11].
+	if !shared && (f.RetainHandling == 0 || f.RetainHandling == 1 && isNew) {
+		fresh = append(fresh, hook.RetainedReadEvent{Client: c.client, Filter: full, Opts: opts, New: isNew})
+	}
+	return packet.ReasonCode(f.QoS), fresh
+}
+
+// readRetained asks the provider what to send for new subscriptions.
+func (c *Channel) readRetained(fresh []hook.RetainedReadEvent) {
+	chain := c.env.Hooks.RetainedRead.Chain()
+	if chain == nil || !c.zone.RetainAvailable {
+		return
+	}
+	for i := range fresh {
+		for _, read := range chain {
+			read(&fresh[i])
+		}
+		for _, s := range fresh[i].Replay {
+			c.replays = append(c.replays, replay{source: s, opts: fresh[i].Opts})
+		}
+	}
+}
+
+// handleUnsubscribe removes subscriptions; deliveries already taken go on
+// [MQTT-3.10.4-2, -3].
+func (c *Channel) handleUnsubscribe(io *IO, t *turn, p *packet.Unsubscribe) *fault {
+	t.count.PacketsUnsubscribeReceived++
+	ev := hook.UnsubscribeEvent{Client: c.client, Props: p.Props, Filters: p.Filters}
+	for _, ask := range c.env.Hooks.ClientUnsubscribe.Chain() {
+		ask(&ev)
+	}
+	codes := make([]packet.ReasonCode, len(ev.Filters))
+	for i, f := range ev.Filters {
+		codes[i] = c.unsubscribe(c.mounted(f))
+	}
+	io.Out = packet.Append(io.Out, c.version, &packet.Unsuback{PacketID: p.PacketID, Codes: codes})
+	t.count.PacketsUnsubackSent++
+	return nil
+}
+
+func (c *Channel) unsubscribe(full string) packet.ReasonCode {
+	opts, existed := c.sess.Unsubscribe(full)
+	if !existed {
+		return packet.NoSubscriptionExisted
+	}
+	group, inner, shared := topic.ParseShare(full)
+	var share *message.Share
+	if shared {
+		share = &message.Share{Group: group, Filter: inner}
+	}
+	c.env.Router.Unsubscribe(c.owner, share, inner)
+	for _, told := range c.env.Hooks.SessionUnsubscribed.Chain() {
+		told(&hook.SubscriptionEvent{Client: c.client, Filter: full, Opts: opts})
+	}
+	return packet.Success
+}
+
+// mounted puts the mountpoint before a filter, behind its share prefix.
+func (c *Channel) mounted(filter string) string {
+	if c.mount == "" {
+		return filter
+	}
+	_, inner, shared := topic.ParseShare(filter)
+	if !shared {
+		return c.mount + filter
+	}
+	return strings.TrimSuffix(filter, inner) + c.mount + inner
+}
