@@ -7,11 +7,11 @@ package router
 
 import (
 	"hash/maphash"
-	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/dunlinmq/dunlin/core/message"
+	"github.com/dunlinmq/dunlin/core/topic"
 )
 
 // shards is how many parts the exact filters have, so that subscribers seldom
@@ -78,7 +78,7 @@ func (r *Router) Subscribe(s *Subscription) (replaced bool) {
 		}
 	}
 	var ch change
-	if isWild(s.Filter) {
+	if topic.HasWildcard(s.Filter) {
 		ch = r.addWild(s, strategy)
 	} else {
 		ch = r.addExact(s, strategy)
@@ -122,7 +122,7 @@ func (r *Router) addWild(s *Subscription, strategy Strategy) change {
 // return does not find it.
 func (r *Router) Unsubscribe(to Subscriber, share *message.Share, filter string) bool {
 	var ch change
-	if isWild(filter) {
+	if topic.HasWildcard(filter) {
 		ch = r.removeWild(to, share, filter)
 	} else {
 		ch = r.removeExact(to, share, filter)
@@ -201,8 +201,3 @@ func (c *counts) add(share *message.Share, ch change, by int64) {
 
 // shard returns the part of the exact filters that a hash belongs to.
 func (r *Router) shard(h uint64) *shard { return &r.exact[h>>58] }
-
-// isWild tells whether a valid filter has wildcards.
-func isWild(filter string) bool {
-	return strings.HasSuffix(filter, "#") || strings.IndexByte(filter, '+') >= 0
-}
