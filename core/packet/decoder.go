@@ -49,7 +49,7 @@ func (d *Decoder) Next(b []byte) (p Packet, n int, err error) {
 		}
 	}
 	n = head + size
-	if d.MaxSize != 0 && n > int(d.MaxSize) {
+	if d.MaxSize != 0 && uint32(n) > d.MaxSize {
 		if d.Version == 0 {
 			d.Version = peekVersion(b[head:])
 		}

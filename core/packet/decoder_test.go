@@ -2,14 +2,13 @@ package packet
 
 import (
 	"bytes"
-	"fmt"
 	"testing"
 )
 
 // [MQTT-3.1.0-1] [MQTT-3.1.0-2]
 func TestFirstPacket(t *testing.T) {
 	for kind := TypeConnack; kind <= TypeAuth; kind++ {
-		t.Run(fmt.Sprintf("not CONNECT but type %d", kind), func(t *testing.T) {
+		t.Run("not CONNECT but "+kind.String(), func(t *testing.T) {
 			d := Decoder{}
 			refuse(t, &d, []byte{byte(kind) << 4}, ProtocolError) // as soon as one byte is there
 		})
@@ -57,7 +56,11 @@ func TestReservedFlags(t *testing.T) {
 			if !sentBy(kind, d.FromServer) || d.Version == V311 && (kind == TypeAuth || kind == TypeDisconnect && d.FromServer) {
 				continue
 			}
-			t.Run(fmt.Sprintf("%d type %d server %v", d.Version, kind, d.FromServer), func(t *testing.T) {
+			name := d.Version.String() + " " + kind.String()
+			if d.FromServer {
+				name += " from a server"
+			}
+			t.Run(name, func(t *testing.T) {
 				for flags := range byte(16) {
 					d := d
 					first := byte(kind)<<4 | flags
@@ -165,7 +168,7 @@ func TestMaximumPacketSize(t *testing.T) {
 		accept[*Publish](t, Decoder{Version: V50, MaxSize: uint32(len(exact))}, exact)
 	})
 	for _, v := range []Version{V31, V311, V50} {
-		t.Run(fmt.Sprintf("one byte more %d", v), func(t *testing.T) {
+		t.Run("one byte more "+v.String(), func(t *testing.T) {
 			d := Decoder{Version: v, MaxSize: uint32(len(exact)) - 1}
 			refuse(t, &d, exact[:3], PacketTooLarge) // the header is enough
 		})
@@ -197,40 +200,46 @@ func TestMaximumPacketSize(t *testing.T) {
 // together are the same packets.
 func TestStream(t *testing.T) {
 	var b []byte
+	var want [][]byte
 	for _, p := range samples(V50, false) {
-		b = Append(b, V50, p)
+		one := Append(nil, V50, p)
+		want, b = append(want, one), append(b, one...)
 	}
-	bytewise, together := []string{}, []string{}
-	var d Decoder
-	for rest := b; len(rest) > 0; {
-		p, n, err := d.Next(rest)
-		if err != nil || n == 0 {
-			t.Fatal(n, err)
+	t.Run("together", func(t *testing.T) {
+		var d Decoder
+		for i, rest := 0, b; len(rest) > 0; i++ {
+			p, n, err := d.Next(rest)
+			if err != nil || n == 0 {
+				t.Fatal(n, err)
+			}
+			if got := Append(nil, V50, p); !bytes.Equal(got, want[i]) {
+				t.Errorf("packet %d: got % x, want % x", i, got, want[i])
+			}
+			rest = rest[n:]
 		}
-		together = append(together, fmt.Sprintf("%+v", p))
-		rest = rest[n:]
-	}
-	d = Decoder{}
-	var pending []byte
-	for _, c := range b {
-		pending = append(pending, c)
-		p, n, err := d.Next(pending)
-		if err != nil {
-			t.Fatal(err)
+	})
+	t.Run("one byte at a time", func(t *testing.T) {
+		var d Decoder
+		var pending []byte
+		i := 0
+		for _, c := range b {
+			pending = append(pending, c)
+			p, n, err := d.Next(pending)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n == 0 {
+				continue
+			}
+			if got := Append(nil, V50, p); !bytes.Equal(got, want[i]) || n != len(pending) {
+				t.Errorf("packet %d: got % x, want % x", i, got, want[i])
+			}
+			pending, i = nil, i+1
 		}
-		if n > 0 {
-			bytewise = append(bytewise, fmt.Sprintf("%+v", p))
-			pending = pending[n:]
+		if i != len(want) || len(pending) > 0 {
+			t.Errorf("%d packets, want %d; %d bytes left", i, len(want), len(pending))
 		}
-	}
-	if len(pending) > 0 || len(together) != len(bytewise) {
-		t.Fatalf("%d packets and %d bytes left, want %d packets", len(bytewise), len(pending), len(together))
-	}
-	for i, want := range together {
-		if p := samples(V50, false)[i]; bytewise[i] != want && p.Type() != TypeConnect { // it has a pointer
-			t.Errorf("got %s, want %s", bytewise[i], want)
-		}
-	}
+	})
 }
 
 // TestBorrow: a PUBLISH shares the buffer, everything rare does not.
@@ -259,6 +268,17 @@ func TestBorrow(t *testing.T) {
 			t.Errorf("keeps %+v", d)
 		}
 	})
+}
+
+func TestNames(t *testing.T) {
+	if got := TypeUnsuback.String() + " " + Type(0).String(); got != "UNSUBACK reserved" {
+		t.Error(got)
+	}
+	for v, want := range map[Version]string{V31: "3.1", V311: "3.1.1", V50: "5.0", 0: "unknown"} {
+		if v.String() != want {
+			t.Errorf("version %d is %s", v, v)
+		}
+	}
 }
 
 func TestError(t *testing.T) {

@@ -123,6 +123,40 @@ func decodeAll(d *Decoder, b []byte) (int, error) {
 	}
 }
 
+// FuzzProps: no bytes make a reader of properties panic, and a block that is
+// valid somewhere is one whole row of properties.
+func FuzzProps(f *testing.F) {
+	for _, h := range holders {
+		f.Add([]byte(allProps(h.where)))
+	}
+	f.Add([]byte{38, 0, 1, 'k', 0, 9})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p := Props(b)
+		size, pairs := 0, 0
+		p.Each(func(id PropID, value []byte) bool {
+			size += 1 + len(value)
+			if id == PropUserProperty {
+				pairs++
+			}
+			p.Byte(id)
+			p.Uint16(id)
+			p.Uint32(id)
+			p.Varint(id)
+			p.Bytes(id)
+			p.String(id)
+			return true
+		})
+		if n := len(p.UserProperties()); n != pairs || size > len(b) {
+			t.Errorf("%d user properties, want %d; %d of %d bytes", n, pairs, size, len(b))
+		}
+		for place, h := range holders {
+			if checkProps(b, h.where) == nil && size != len(b) {
+				t.Errorf("valid in %s, but only %d of %d bytes are properties", place, size, len(b))
+			}
+		}
+	})
+}
+
 // TestEncodeLimits: what cannot be encoded panics with the values instead of
 // writing a lie.
 func TestEncodeLimits(t *testing.T) {

@@ -27,6 +27,14 @@ const (
 	TypeAuth        Type = 15
 )
 
+var typeNames = [16]string{
+	"reserved", "CONNECT", "CONNACK", "PUBLISH", "PUBACK", "PUBREC", "PUBREL", "PUBCOMP",
+	"SUBSCRIBE", "SUBACK", "UNSUBSCRIBE", "UNSUBACK", "PINGREQ", "PINGRESP", "DISCONNECT", "AUTH",
+}
+
+// String is the standard's name of the type.
+func (t Type) String() string { return typeNames[t&0x0f] }
+
 // Version is the protocol level of a CONNECT.
 type Version byte
 
@@ -36,6 +44,20 @@ const (
 	V311 Version = 4
 	V50  Version = 5
 )
+
+// String is the version as people write it: "3.1", "3.1.1" or "5.0".
+func (v Version) String() string {
+	switch v {
+	case V31:
+		return "3.1"
+	case V311:
+		return "3.1.1"
+	case V50:
+		return "5.0"
+	default:
+		return "unknown"
+	}
+}
 
 // Packet is one control packet.
 type Packet interface {

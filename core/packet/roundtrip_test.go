@@ -19,7 +19,7 @@ func eachSample(t *testing.T, fn func(t *testing.T, d Decoder, p Packet)) {
 				if p.Type() == TypeConnect {
 					d.Version = 0
 				}
-				t.Run(fmt.Sprintf("%d/%T/%d", v, p, i), func(t *testing.T) { fn(t, d, p) })
+				t.Run(fmt.Sprintf("%v/%v/%d", v, p.Type(), i), func(t *testing.T) { fn(t, d, p) })
 			}
 		}
 	}
