@@ -34,19 +34,17 @@ type crowd struct {
 	groups places[string, Group]
 }
 
-// key is the filter, or "" when the entry is being given up.
-func (e *entry) key() string {
+// named tells whether the filter is key; false when the entry is being given up.
+func (e *entry) named(key string) bool {
 	if c := e.many.Load(); c != nil {
-		return c.filter
+		return c.filter == key
 	}
-	if s := e.one.Load(); s != nil {
-		return s.Filter
-	}
-	return ""
+	s := e.one.Load()
+	return s != nil && s.Filter == key
 }
 
-// empty tells that nothing is subscribed.
-func (e *entry) empty() bool { return e.one.Load() == nil && e.many.Load() == nil }
+// empty tells that nothing is subscribed. Readers may ask: many comes first.
+func (e *entry) empty() bool { return e.many.Load() == nil && e.one.Load() == nil }
 
 // copyTo gives e's contents to an entry that takes its place. The owner's lock
 // is held; e is not written any more.

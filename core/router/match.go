@@ -94,7 +94,7 @@ func (m *Matches) collect(e *entry) {
 func (t *trie) match(topic string, m *Matches) {
 	// A leading wildcard does not match a topic that begins with $ [MQTT-4.7.2-1].
 	if strings.HasPrefix(topic, "$") {
-		m.enter(t.literal(&t.root, topic, 0), topic, 0)
+		t.enterLiteral(&t.root, topic, 0, levelEnd(topic, 0), m)
 	} else {
 		m.stack = append(m.stack, step{n: &t.root})
 	}
@@ -105,34 +105,51 @@ func (t *trie) match(topic string, m *Matches) {
 		m.stack = m.stack[:last]
 
 		// "sport/#" matches "sport" too [MQTT-4.7.1-2].
-		m.collect(&s.n.deep)
+		if !s.n.deep.empty() {
+			m.collect(&s.n.deep)
+		}
 		if s.at > len(topic) {
 			m.collect(&s.n.here)
 			continue
 		}
-		m.enter(s.n.plus.Load(), topic, s.at)
-		m.enter(t.literal(s.n, topic, s.at), topic, s.at)
+		end := levelEnd(topic, s.at)
+		if plus := s.n.plus.Load(); plus != nil {
+			m.enter(plus, topic, s.at, end, plus.label == "+")
+		}
+		t.enterLiteral(s.n, topic, s.at, end, m)
 	}
 }
 
-// literal returns the child of n for the level of topic at at.
-func (t *trie) literal(n *node, topic string, at int) *node {
+// levelEnd is where the level of topic ends that begins at at.
+func levelEnd(topic string, at int) int {
+	if i := strings.IndexByte(topic[at:], '/'); i >= 0 {
+		return at + i
+	}
+	return len(topic)
+}
+
+// enterLiteral enters the child of n for the level topic[at:end].
+func (t *trie) enterLiteral(n *node, topic string, at, end int, m *Matches) {
 	kids := n.kids.Load()
 	if kids == nil {
-		return nil
-	}
-	level := firstLevel(topic[at:])
-	return find(kids, hash(t.seed, level), level)
-}
-
-// enter puts n on the stack if its whole label matches topic from at on.
-func (m *Matches) enter(n *node, topic string, at int) {
-	if n == nil {
 		return
 	}
-	if at = matchLabel(n.label, topic, at); at >= 0 {
-		m.stack = append(m.stack, step{n: n, at: at})
+	level := topic[at:end]
+	if c := find(kids, hash(t.seed, level), level); c != nil {
+		m.enter(c, topic, at, end, len(c.label) == end-at)
 	}
+}
+
+// enter puts n on the stack if its whole label matches topic from at on. The
+// label's first level matches topic[at:end]; single: it has no other.
+func (m *Matches) enter(n *node, topic string, at, end int, single bool) {
+	next := end + 1
+	if !single {
+		if next = matchLabel(n.label, topic, at); next < 0 {
+			return
+		}
+	}
+	m.stack = append(m.stack, step{n: n, at: next})
 }
 
 // matchLabel compares a label with topic from the level at at on, and returns
@@ -154,12 +171,7 @@ func matchLabel(label, topic string, at int) int {
 			}
 			return at + 1
 		}
-		if i := strings.IndexByte(topic[at:], '/'); i >= 0 {
-			at += i
-		} else {
-			at = len(topic)
-		}
-		at++
+		at = levelEnd(topic, at) + 1
 		if plus+1 == len(label) {
 			return at
 		}

@@ -209,11 +209,11 @@ func TestManyPluses(t *testing.T) {
 	r := routerOf(filters...)
 	var m Matches
 	took := bestOf(3, func() { r.Match(strings.Repeat("a/", 12)+"y", &m) })
-	if len(m.Subs) != 0 || took > 50*time.Millisecond {
+	if len(m.Subs) != 0 || took > 250*time.Millisecond {
 		t.Errorf("found %d in %v", len(m.Subs), took)
 	}
 	took = bestOf(3, func() { r.Match(strings.Repeat("a/", 30_000)+"x", &m) })
-	if len(m.Subs) != 2 || took > 50*time.Millisecond {
+	if len(m.Subs) != 2 || took > 250*time.Millisecond {
 		t.Errorf("30 k levels: found %d in %v", len(m.Subs), took)
 	}
 	if cap(m.stack) > keepStack {
@@ -247,7 +247,7 @@ func TestDeepFiltersStayCheap(t *testing.T) {
 	}
 	var m Matches
 	took := bestOf(3, func() { r.Match(name, &m) })
-	if len(m.Subs) != 50 || took > 100*time.Millisecond {
+	if len(m.Subs) != 50 || took > 500*time.Millisecond {
 		t.Errorf("found %d in %v", len(m.Subs), took)
 	}
 	r.Each(func(s *Subscription) bool { return r.Unsubscribe(c, nil, s.Filter) })

@@ -30,7 +30,7 @@ type table[T any] struct {
 // keyer is a pointer to a table's value.
 type keyer[T any] interface {
 	*T
-	key() string
+	named(key string) bool
 }
 
 // find returns the value with that key, or nil. t may be nil.
@@ -51,7 +51,7 @@ func seek[T any, P keyer[T]](t *table[T], h uint64, key string) (*slot[T], *T) {
 		case slotEmpty:
 			return nil, nil
 		case h:
-			if v := s.val.Load(); v != nil && P(v).key() == key {
+			if v := s.val.Load(); v != nil && P(v).named(key) {
 				return s, v
 			}
 		}

@@ -28,8 +28,10 @@ type node struct {
 	deep  entry                // filters that go on with "#" only
 }
 
-// key is the first level of the label.
-func (n *node) key() string { return firstLevel(n.label) }
+// named tells whether level is the first level of the label.
+func (n *node) named(level string) bool {
+	return strings.HasPrefix(n.label, level) && (len(n.label) == len(level) || n.label[len(level)] == '/')
+}
 
 // firstLevel returns s up to its first slash.
 func firstLevel(s string) string {
@@ -78,7 +80,7 @@ func (t *trie) child(n *node, level string) *node {
 
 // link makes c a child of n, in the place of old if that is not nil.
 func (t *trie) link(n, c, old *node) {
-	level := c.key()
+	level := firstLevel(c.label)
 	if level == "+" {
 		n.plus.Store(c)
 		return
@@ -94,7 +96,7 @@ func (t *trie) link(n, c, old *node) {
 
 // unlink takes the child c out of n.
 func (t *trie) unlink(n, c *node) {
-	level := c.key()
+	level := firstLevel(c.label)
 	if level == "+" {
 		n.plus.Store(nil)
 		return
