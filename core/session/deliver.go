@@ -27,7 +27,6 @@ func (s *Session) Attach(now int64, receiveMax uint16, resend bool, e *Effects) 
 	}
 	s.attached, s.held, s.resend = true, false, resend
 	s.window = min(uint16(s.cfg.maxInflight()), receiveMax)
-	s.retryAt, s.moreAt = 0, 0
 	s.awaiting.touch(now)
 	f := &s.inflight
 	f.cursor = f.head
@@ -44,7 +43,7 @@ func (s *Session) Attach(now int64, receiveMax uint16, resend bool, e *Effects) 
 		switch {
 		case en.flags&flagRel != 0:
 			s.sendRel(now, en, e)
-		case f.quota < int(s.window) && f.firstUnsent() == at:
+		case f.quota < int(s.window):
 			s.sendAgain(now, at, e)
 		}
 	}

@@ -123,6 +123,8 @@ func (m *machine) control(name string, a args) bool {
 	case "unhold":
 		m.s.Hold(false)
 		m.s.Pump(m.now, &m.e)
+	case "hold-off":
+		m.s.Hold(false)
 	case "restore":
 		m.restore()
 	case "subscribe":

@@ -74,6 +74,13 @@ func TestQueueHighestFirst(t *testing.T) {
 	if q.len() != 0 {
 		t.Fatal("not empty")
 	}
+	q.push(q.at(3), queued{qos: 1})
+	q.pop() // the turn ends in the middle
+	q.push(q.at(0), queued{qos: 1})
+	q.push(q.at(9), queued{qos: 1})
+	if l := q.serve(); l.priority != 9 {
+		t.Fatalf("served %d, want 9", l.priority)
+	}
 }
 
 // TestQueueLevelInsertedInTurn: a new, higher level does not take over the turn
