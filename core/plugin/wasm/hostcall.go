@@ -40,6 +40,7 @@ var hostFunctions = map[string]map[string]hostFunc{
 		contract.ImportKVSet:  {sig(i32, i32, i32, i32, i64).returns(i32), kvSet},
 		contract.ImportKVDel:  {sig(i32, i32).returns(i32), kvDel},
 		contract.ImportKVIncr: {sig(i32, i32, i64).returns(i64), kvIncr},
+		contract.ImportKVCas:  {sig(i32, i32, i32, i32, i32, i32).returns(i32), kvCas},
 	},
 }
 

@@ -71,3 +71,22 @@ func kvIncr(g *guest, s []uint64) {
 	}
 	s[0] = uint64(n)
 }
+
+func kvCas(g *guest, s []uint64) {
+	key, err := g.key(s[0], s[1])
+	var old []byte // nil: there must be none
+	ok := true
+	if int32(uint32(s[3])) != -1 {
+		if old, ok = g.bytes(s[2], s[3]); old == nil {
+			old = []byte{}
+		}
+	}
+	value, in := g.bytes(s[4], s[5])
+	if err == nil && (!ok || !in) {
+		err = contract.ErrnoInvalid
+	}
+	if err == nil {
+		err = g.p.spec.Services.KV.Swap(key, old, value)
+	}
+	s[0] = result(err)
+}

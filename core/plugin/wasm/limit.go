@@ -10,34 +10,33 @@ import (
 
 // What a plugin may cost beside its calls.
 const (
-	faultBurst, faultRate = 100, 10 // guests made anew
-	maxText               = 4 << 10 // bytes of a log line or of an error
+	faultBurst, faultRate = 100, 10              // tokens, and how many come back a second
+	faultTime             = 5 * time.Millisecond // of a fault, for one token
+	maxText               = 4 << 10              // bytes of a log line or of an error
 )
 
-// bucket is a token bucket.
+// bucket is the token bucket of a plugin's faults.
 type bucket struct {
 	mu     sync.Mutex
 	tokens float64
 	last   time.Time
 }
 
-// take takes a fault token if there is one.
-func (b *bucket) take() bool {
+// charge takes the tokens of a fault: one, and more by how long it took. The
+// bucket may go into debt.
+func (b *bucket) charge(took time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.fill(time.Now(), faultRate, faultBurst)
-	if b.tokens < 1 {
-		return false
-	}
-	b.tokens--
-	return true
+	b.tokens -= 1 + float64(took)/float64(faultTime)
 }
 
+// empty tells whether no fault can be afforded now.
 func (b *bucket) empty() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.fill(time.Now(), faultRate, faultBurst)
-	return b.tokens < 1
+	return b.tokens < 0
 }
 
 // fill adds what has accrued. mu is held.
@@ -54,10 +53,10 @@ func clean(b []byte, limit int) string {
 	cut := ""
 	if len(b) > limit {
 		cut = fmt.Sprintf("... (%d bytes)", len(b))
-		b = b[:limit]
-		for i := 0; i < utf8.UTFMax && len(b) > 0 && !utf8.RuneStart(b[len(b)-1]); i++ {
-			b = b[:len(b)-1]
+		for i := 1; i < utf8.UTFMax && limit > 0 && !utf8.RuneStart(b[limit]); i++ {
+			limit-- // not within a character
 		}
+		b = b[:limit]
 	}
 	text := strings.Map(func(r rune) rune {
 		switch {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"go.uber.org/zap"
@@ -129,6 +130,7 @@ type run struct {
 	sh     *shard
 	c      *plugin.Call
 	faults int
+	last   error // why the guest was thrown away
 }
 
 // whole tries a frame, once more on a fresh guest if it faults, and in parts
@@ -162,29 +164,33 @@ func (r *run) parts(from, n int, frame []byte) {
 // try runs a frame on the shard's guest. A guest that faults is thrown away.
 func (r *run) try(from, n int, frame []byte) error {
 	if r.faults >= maxFaults {
-		return errFaultLimit
+		return fmt.Errorf("%w: %w", errFaultLimit, r.last)
 	}
+	start := time.Now()
 	g, err := r.sh.guest()
 	if err == nil {
 		if err = g.run(r.c, from, n, frame); err == nil {
 			return nil
 		}
 		r.sh.discard()
+		r.last = err
+	} else if errors.Is(err, errFaultRate) && r.last != nil {
+		err = fmt.Errorf("%w: %w", errFaultRate, r.last)
 	}
 	r.faults++
-	r.sh.p.fault(err)
+	r.sh.p.fault(err, time.Since(start))
 	return err
 }
 
 // guest returns the shard's guest and makes one if there is none. Making one in
-// place of a faulty one needs a token of the fault bucket, so that a plugin that
-// always faults costs a bounded share of the broker.
+// place of a faulty one waits until the plugin can afford another fault, so that
+// one that always faults costs a bounded share of the broker.
 func (sh *shard) guest() (*guest, error) {
 	if sh.g != nil {
 		return sh.g, nil
 	}
 	p := sh.p
-	if sh.made && !p.faults.take() {
+	if sh.made && p.faults.empty() {
 		return nil, errFaultRate
 	}
 	g, err := p.newGuest(sh.number)
@@ -209,11 +215,12 @@ func (sh *shard) discard() {
 	}
 }
 
-// fault counts and logs.
-func (p *Plugin) fault(err error) {
+// fault counts and logs a fault that took so long.
+func (p *Plugin) fault(err error, took time.Duration) {
 	if errors.Is(err, errFaultRate) {
 		return
 	}
+	p.faults.charge(took)
 	p.faulted.Add(1)
 	text := clean([]byte(err.Error()), maxText)
 	p.mu.Lock()

@@ -82,6 +82,15 @@ func (f *fakeKV) Delete(key string) error {
 	return nil
 }
 
+func (f *fakeKV) Swap(key string, old, value []byte) error {
+	v, ok := f.values[key]
+	if ok != (old != nil) || v != string(old) {
+		return contract.ErrnoNotFound
+	}
+	f.values[key] = string(value)
+	return nil
+}
+
 func (f *fakeKV) Add(_ string, delta int64) (int64, error) {
 	f.n += delta
 	return f.n, nil

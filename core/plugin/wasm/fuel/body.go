@@ -27,6 +27,7 @@ type bodyRewriter struct {
 	owed    int
 	locals  uint32 // parameters and locals; also the index of the scratch local
 	scratch bool   // the scratch local is in use
+	calls   bool   // the function calls others
 	out     []byte // output of function, reused
 }
 
@@ -34,11 +35,10 @@ type bodyRewriter struct {
 // until the next call.
 func (b *bodyRewriter) function(m *rewriter, f reader, t functype) []byte {
 	b.m, b.f = m, f
-	b.code, b.frames, b.scratch = b.code[:0], b.frames[:0], false
+	b.code, b.frames, b.scratch, b.calls = b.code[:0], b.frames[:0], false, false
 	groups, head := b.declarations(t)
 	b.frames = append(b.frames, frame{op: opBlock, arity: t.results})
 	b.start, b.work, b.owed = b.f.pos, 0, 0
-	b.charge(1 + int(b.locals)/UnitWork)
 	for len(b.frames) > 0 {
 		b.instruction()
 	}
@@ -51,7 +51,21 @@ func (b *bodyRewriter) function(m *rewriter, f reader, t functype) []byte {
 	if b.scratch {
 		b.out = append(b.out, 1, typeI32)
 	}
-	return append(b.out, b.code...)
+	b.charges++
+	units := 1 + int(b.locals)/UnitWork
+	if !b.calls {
+		b.out = b.settle(appendU32(append(b.out, opGlobalGet), b.m.globals), units, false)
+		return append(b.out, b.code...)
+	}
+	// The body becomes a block, whose end all ways out lead to: there the depth
+	// goes up again. A trap leaves it down, and nobody calls a trapped guest.
+	depth := b.m.globals + 1
+	b.out = b.settle(appendU32(append(b.out, opGlobalGet), b.m.globals), units, true)
+	b.out = append(append(b.out, opBlock), t.block...)
+	b.out = append(b.out, b.code...)
+	b.out = appendU32(append(b.out, opGlobalGet), depth)
+	b.out = append(b.out, opI64Const, 1, opI64Add, opGlobalSet)
+	return append(appendU32(b.out, depth), opEnd)
 }
 
 // declarations reads the declarations of locals and returns them.
@@ -187,11 +201,27 @@ func (b *bodyRewriter) charge(units int) {
 
 // pay takes units from the value on the stack, which becomes the counter.
 func (b *bodyRewriter) pay(units int) {
-	c := appendS64(append(b.code, opI64Const), int64(units))
-	c = appendU32(append(c, opI64Sub, opGlobalSet), b.m.globals)
-	c = appendU32(append(c, opGlobalGet), b.m.globals)
-	b.code = append(c, opI64Const, 0, opI64LtS, opIf, blockVoid, opUnreachable, opEnd)
+	b.code = b.settle(b.code, units, false)
 	b.charges++
+}
+
+// settle appends what takes units from the value on the stack, makes it the
+// counter and traps below zero; with deeper, the depth goes down by one and
+// traps as well.
+func (b *bodyRewriter) settle(c []byte, units int, deeper bool) []byte {
+	g := b.m.globals
+	c = appendS64(append(c, opI64Const), int64(units))
+	c = appendU32(append(c, opI64Sub, opGlobalSet), g)
+	if deeper {
+		c = appendU32(append(c, opGlobalGet), g+1)
+		c = append(c, opI64Const, 1, opI64Sub, opGlobalSet)
+		c = appendU32(append(appendU32(c, g+1), opGlobalGet), g+1)
+	}
+	c = appendU32(append(c, opGlobalGet), g)
+	if deeper {
+		c = append(c, opI64Or)
+	}
+	return append(c, opI64Const, 0, opI64LtS, opIf, blockVoid, opUnreachable, opEnd)
 }
 
 // flush writes the stretch that ends here, behind a charge if it is due.

@@ -16,11 +16,24 @@ func (b *bodyRewriter) control(op byte) {
 		b.table()
 	case opCall, opCallIndirect:
 		b.call(op)
-	case opUnreachable, opReturn:
-		b.work += 1 + b.frames[0].arity
+	case opReturn:
+		b.leave()
+	case opUnreachable:
+		b.work++
 		b.flush()
 		b.owed = 0 // nothing comes here
 	}
+}
+
+// leave rewrites a return into a branch to the function's outermost block, so
+// that all ways out meet at its end.
+func (b *bodyRewriter) leave() {
+	b.work += 1 + b.frames[0].arity
+	b.flush()
+	b.code[len(b.code)-1] = opBr // in place of the return
+	b.code = appendU32(b.code, uint32(len(b.frames)-1))
+	b.arrive(&b.frames[0])
+	b.owed = 0 // nothing comes here
 }
 
 // open enters a block. Only the head of a loop is a place where paths meet, and
@@ -132,6 +145,7 @@ func (b *bodyRewriter) table() {
 
 func (b *bodyRewriter) call(op byte) {
 	at := b.f.pos
+	b.calls = true
 	var t uint32
 	if op == opCallIndirect {
 		t = b.m.typeIndex(&b.f)

@@ -6,7 +6,8 @@
 // The rule it keeps: one unit buys at most [UnitWork] weighted instructions on
 // any path, whatever the control flow. A charge stands at every function entry
 // and loop head and wherever a path between two charges would grow longer;
-// bulk memory and table instructions are charged by their size.
+// bulk memory and table instructions are charged by their size. Calls nest at
+// most [MaxDepth] deep: what a trap costs the engine grows with the depth.
 //
 // The package owns the binary form of modules and nothing else. It refuses what
 // it does not know: every section, count and opcode is checked, so that what it
@@ -25,6 +26,9 @@ const Global = "__fuel"
 // between two charges. A simple instruction weighs 1, one that emits no code 0,
 // a memory access 2, a division 12.
 const UnitWork = 64
+
+// MaxDepth is how deep calls of functions may nest that call others.
+const MaxDepth = 1 << 15
 
 // Charges of the instructions that work in proportion to an operand.
 const (

@@ -19,7 +19,12 @@ var rank = [13]int{
 }
 
 // functype is what the pass needs of a function type.
-type functype struct{ params, results int }
+type functype struct {
+	params, results int
+	// block is the encoded type of a block that has these results and no
+	// parameters.
+	block []byte
+}
 
 // rewriter is one rewrite, used once by one goroutine.
 type rewriter struct {
@@ -31,7 +36,7 @@ type rewriter struct {
 	types       []functype
 	importFuncs []uint32 // type of each imported function
 	funcs       []uint32 // type of each defined function
-	globals     uint32   // imported and defined: the counter's index
+	globals     uint32   // imported and defined: the counter's index; the depth is the next
 	globalDone  bool     // the counter is in out
 	exportDone  bool
 
@@ -74,7 +79,7 @@ func (m *rewriter) insertBefore(id byte) {
 		place = rank[id]
 	}
 	if !m.globalDone && place > rank[secGlobal] {
-		m.emit(secGlobal, m.counter([]byte{1}))
+		m.emit(secGlobal, m.counter([]byte{2}))
 		m.globalDone = true
 	}
 	if !m.exportDone && place > rank[secExport] {
@@ -87,7 +92,7 @@ func (m *rewriter) section(id byte, s reader) {
 	content := s.b
 	switch id {
 	case secType:
-		m.typeSection(&s)
+		content = m.typeSection(&s)
 	case secImport:
 		m.importSection(&s)
 	case secFunction:
@@ -123,15 +128,34 @@ func (m *rewriter) emit(id byte, content []byte) {
 	m.out = append(m.out, content...)
 }
 
-func (m *rewriter) typeSection(s *reader) {
+// typeSection adds to each type of several results one that a block in a
+// function of this type can have.
+func (m *rewriter) typeSection(s *reader) []byte {
 	n := s.count(3)
+	start := s.pos
 	m.types = make([]functype, 0, n)
-	for ; n > 0; n-- {
+	var more []byte // types for blocks of several results
+	blocks := 0
+	for i := 0; i < n; i++ {
 		if c := s.byte(); c != 0x60 {
 			s.failf(s.pos-1, "type of form %#x, not a function", c)
 		}
-		m.types = append(m.types, functype{params: m.values(s), results: m.values(s)})
+		t := functype{params: m.values(s)}
+		at := s.pos
+		switch t.results = m.values(s); t.results {
+		case 0:
+			t.block = []byte{blockVoid}
+		case 1:
+			t.block = s.b[s.pos-1 : s.pos]
+		default:
+			t.block = appendS64(nil, int64(n+blocks))
+			more = append(append(more, 0x60, 0), s.b[at:s.pos]...)
+			blocks++
+		}
+		m.types = append(m.types, t)
 	}
+	out := appendU32(nil, uint32(n+blocks))
+	return append(append(out, s.b[start:s.pos]...), more...)
 }
 
 func (m *rewriter) values(s *reader) int {
@@ -221,15 +245,16 @@ func (m *rewriter) globalSection(s *reader) []byte {
 		m.constExpr(s) // may name only globals before this one
 		m.globals++
 	}
-	out := appendU32(nil, uint32(n)+1)
+	out := appendU32(nil, uint32(n)+2)
 	m.globalDone = true
 	return m.counter(append(out, s.b[start:s.pos]...))
 }
 
-// counter appends the definition of the counter.
+// counter appends the definitions of the counter and of the depth that is left.
 func (m *rewriter) counter(b []byte) []byte {
 	b = append(b, typeI64, 1, opI64Const)
-	return append(appendS64(b, m.cfg.Start), opEnd)
+	b = append(appendS64(b, m.cfg.Start), opEnd, typeI64, 1, opI64Const)
+	return append(appendS64(b, MaxDepth), opEnd)
 }
 
 func (m *rewriter) exportSection(s *reader) []byte {

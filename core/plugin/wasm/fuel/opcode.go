@@ -44,6 +44,7 @@ const (
 	opLocalGet, opLocalTee, opGlobalSet          = 0x20, 0x22, 0x24
 	opMisc, opSIMD                               = 0xfc, 0xfd
 	opI64LtS, opI64Sub, opI64Mul                 = 0x53, 0x7d, 0x7e
+	opI64Add, opI64Or                            = 0x7c, 0x84
 	opI64ShrU, opI64ExtendI32U                   = 0x88, 0xad
 	blockVoid                                    = 0x40
 )

@@ -79,11 +79,12 @@ func TestEndlessGuestsStop(t *testing.T) {
 			if err == nil {
 				t.Fatal("it came to an end by itself")
 			}
-			if left := in.left(); left >= 0 && !strings.Contains(err.Error(), "stack overflow") {
+			deep := ex.Name == "recurse" || ex.Name == "indirect"
+			if left := in.left(); left >= 0 && !deep {
 				t.Fatalf("stopped with %d units left: %v", left, err)
 			}
 			t.Logf("stopped after %v: %s", took, strings.SplitN(err.Error(), "\n", 2)[0])
-			if took > 2*time.Second {
+			if took > 10*time.Second { // alone on a machine: under 0.1 s
 				t.Errorf("it ran for %v", took)
 			}
 			if n := in.mod.Memory(); n != nil && n.Size() > 16<<20 {

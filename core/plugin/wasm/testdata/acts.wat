@@ -13,6 +13,7 @@
   (import "dunlin_kv" "set" (func $kvset (param i32 i32 i32 i32 i64) (result i32)))
   (import "dunlin_kv" "del" (func $kvdel (param i32 i32) (result i32)))
   (import "dunlin_kv" "incr" (func $kvincr (param i32 i32 i64) (result i64)))
+  (import "dunlin_kv" "cas" (func $kvcas (param i32 i32 i32 i32 i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
   (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
@@ -28,7 +29,7 @@
   (data (i32.const 16) "panic: the guest is unwell\0agoroutine 1\0a")
   (data (i32.const 64) "key")
   (data (i32.const 72) "value")
-  (data (i32.const 80) "+/#")
+  (data (i32.const 80) "a/#/b")
   (data (i32.const 96) "\10\00\00\00\29\00\00\00")           ;; iovec: 16, 41
   (data (i32.const 104) "\10\00\00\00\ff\ff\ff\ff")          ;; iovec beyond the memory
   (func (export "dunlin_abi_v1") (result i64) (i64.const 0))
@@ -80,7 +81,7 @@
     (if (i32.eq (local.get $a) (i32.const 32)) (then (call $ttl (local.get $i) (call $del (local.get $i)))))
     (if (i32.eq (local.get $a) (i32.const 33)) (then (call $ttl (local.get $i) (call $deliver (local.get $i) (i32.const 0)))))
     (if (i32.eq (local.get $a) (i32.const 34)) (then (call $ttl (local.get $i) (call $put (i32.const 64) (i64.const 0)))))
-    (if (i32.eq (local.get $a) (i32.const 35)) (then (call $ttl (local.get $i) (call $count (i32.const 80) (i32.const 3)))))
+    (if (i32.eq (local.get $a) (i32.const 35)) (then (call $ttl (local.get $i) (call $count (i32.const 80) (i32.const 5)))))
     (if (i32.eq (local.get $a) (i32.const 36)) (then
       (call $ttl (local.get $i) (call $publish (local.get $p) (i32.load (local.get $p))))))
     (if (i32.eq (local.get $a) (i32.const 37)) (then (call $metric (i32.const 5) (i32.const 0) (f64.const 2.5))))
@@ -105,6 +106,8 @@
       (i32.store (i32.const 4096) (i32.const 9))
       (drop (call $environ (i32.const 4096) (i32.const 4100)))
       (call $ttl (local.get $i) (i32.load (i32.const 4096)))))
+    (if (i32.eq (local.get $a) (i32.const 48)) (then
+      (call $ttl (local.get $i) (call $kvcas (i32.const 64) (i32.const 3) (i32.const 0) (i32.const -1) (i32.const 72) (i32.const 5)))))
     ;; 47: traps unless it is the first record of the frame
     (if (i32.eq (local.get $a) (i32.const 47)) (then (if (local.get $i) (then unreachable))))
   )
