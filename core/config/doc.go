@@ -4,3 +4,5 @@
 // place. It refuses to open, start or create anything: what it returns is what
 // the file says, and a file with a fault yields nothing.
 package config
+
+//go:generate go test -count=1 -run TestDocumentation . -rewrite

@@ -122,7 +122,7 @@ func seconds[T any, N integer](field func(*T) *N, hi int64) setter[T] {
 // neverSeconds is the protocol's interval that does not end [MQTT-3.1.2-23].
 const neverSeconds = 0xFFFFFFFF
 
-func flag[T any](field func(*T) *bool) setter[T] {
+func toggle[T any](field func(*T) *bool) setter[T] {
 	return setter[T]{"flag", func(to *T, v value) error {
 		b, err := parseFlag(v.text)
 		if err == nil {

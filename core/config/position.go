@@ -169,4 +169,5 @@ func (s *scanner) text() {
 			return
 		}
 	}
+	s.i = len(s.doc) // an escape at the end
 }

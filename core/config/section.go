@@ -33,7 +33,7 @@ var (
 			"which plugins start, in chain order"},
 		{"cache_dir", text(func(p *Plugins) *string { return &p.CacheDir }), "data/plugin-cache",
 			"compiled WASM modules; holds native code, so it must be writable by the broker only"},
-		{"allow_unpinned", flag(func(p *Plugins) *bool { return &p.AllowUnpinned }), "off",
+		{"allow_unpinned", toggle(func(p *Plugins) *bool { return &p.AllowUnpinned }), "off",
 			"load plugins whose `sha256` is not stated in their file; for development"},
 		{"memory_budget", size(func(p *Plugins) *int64 { return &p.MemoryBudget }, 1<<16, 1<<50), "1GB",
 			"linear memory that all WASM instances may take together; a plugin that does not fit is not loaded"},
