@@ -50,7 +50,7 @@ func hostDeliver(record int) int32 {
 }
 
 func hostCount(filter string) int32 {
-	return int32(hostCall(contract.HostCall{Call: contract.CallStoreCount, Data: []byte(filter)}))
+	return int32(hostCall(contract.HostCall{Call: contract.CallStoreCount, Seq: link.seq, Data: []byte(filter)}))
 }
 
 func hostMetric(id uint32, kind int32, v float64) {

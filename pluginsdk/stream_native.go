@@ -51,7 +51,7 @@ func runStream(s *service, st stream) error {
 	}
 	worked := make(chan error, 1)
 	go func() { worked <- r.work(s) }()
-	readErr := r.read()
+	readErr := r.read(s)
 	close(r.ended)
 	close(r.frames)
 	workErr := <-worked
@@ -59,7 +59,7 @@ func runStream(s *service, st stream) error {
 }
 
 // read sorts what comes in, until the stream ends.
-func (r *session) read() error {
+func (r *session) read(s *service) error {
 	for {
 		f, err := r.stream.Recv()
 		if err != nil {
@@ -67,6 +67,7 @@ func (r *session) read() error {
 		}
 		switch f.GetKind() {
 		case pluginpb.Kind_KIND_CALL, pluginpb.Kind_KIND_OBSERVE:
+			s.queued.Add(1)
 			select {
 			case r.frames <- f:
 			default:
@@ -79,24 +80,35 @@ func (r *session) read() error {
 }
 
 // work runs the plugin on each frame. The turn is taken for one frame at a
-// time, so that Drain finds the plugin between two of them.
+// time, so that Configure and Drain find the plugin between two of them.
 func (r *session) work(s *service) error {
 	for f := range r.frames {
 		s.turn <- struct{}{}
-		link.host, link.seq = r, f.GetSeq()
-		block := s.d.frame(f.GetData(), int(f.GetN()))
-		answer := &pluginpb.Frame{Seq: f.GetSeq(), N: f.GetN(), Kind: pluginpb.Kind_KIND_VERDICTS, Data: block}
-		if f.GetKind() == pluginpb.Kind_KIND_OBSERVE {
-			answer.Kind, answer.Data = pluginpb.Kind_KIND_ACK, nil
-		}
-		err := r.send(answer)
+		err := r.handle(s.d, f)
 		<-s.turn
+		if s.queued.Add(-1) == 0 {
+			select {
+			case s.idle <- struct{}{}:
+			default:
+			}
+		}
 		if err != nil {
 			r.discard()
 			return err
 		}
 	}
 	return nil
+}
+
+// handle runs the plugin on one frame and answers it.
+func (r *session) handle(d *dispatcher, f *pluginpb.Frame) error {
+	link.host, link.seq = r, f.GetSeq()
+	block := d.frame(f.GetData(), int(f.GetN()))
+	answer := &pluginpb.Frame{Seq: f.GetSeq(), N: f.GetN(), Kind: pluginpb.Kind_KIND_VERDICTS, Data: block}
+	if f.GetKind() == pluginpb.Kind_KIND_OBSERVE {
+		answer.Kind, answer.Data = pluginpb.Kind_KIND_ACK, nil
+	}
+	return r.send(answer)
 }
 
 // discard lets the reader end when the plugin cannot answer any more.

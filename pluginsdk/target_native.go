@@ -76,10 +76,13 @@ type service struct {
 	// turn is held by whoever runs the plugin's code: the frame loop, Configure,
 	// Drain. A channel, so that Drain can give up with its context.
 	turn chan struct{}
+
+	queued atomic.Int64  // frames that are taken and not answered
+	idle   chan struct{} // signalled when queued becomes 0
 }
 
 func newService(d *dispatcher) *service {
-	return &service{d: d, gone: exit, turn: make(chan struct{}, 1)}
+	return &service{d: d, gone: exit, turn: make(chan struct{}, 1), idle: make(chan struct{}, 1)}
 }
 
 // Hello tells what this plugin is.
@@ -116,14 +119,24 @@ func (s *service) Health(context.Context, *pluginpb.HealthReq) (*pluginpb.Health
 	return &pluginpb.HealthResp{Ok: true}, nil
 }
 
-// Drain waits until the frame in hand is answered and returns the state.
+// Drain waits until all that was taken is answered and returns the state.
 func (s *service) Drain(ctx context.Context, _ *pluginpb.DrainReq) (*pluginpb.DrainResp, error) {
-	select {
-	case s.turn <- struct{}{}:
-		defer func() { <-s.turn }()
-		return &pluginpb.DrainResp{State: s.d.saveState()}, nil
-	case <-ctx.Done():
-		return nil, status.FromContextError(ctx.Err()).Err()
+	for {
+		select {
+		case s.turn <- struct{}{}:
+		case <-ctx.Done():
+			return nil, status.FromContextError(ctx.Err()).Err()
+		}
+		if s.queued.Load() == 0 {
+			defer func() { <-s.turn }()
+			return &pluginpb.DrainResp{State: s.d.saveState()}, nil
+		}
+		<-s.turn
+		select {
+		case <-s.idle:
+		case <-ctx.Done():
+			return nil, status.FromContextError(ctx.Err()).Err()
+		}
 	}
 }
 

@@ -72,15 +72,18 @@ func (w *Writer) Reset(buf []byte) {
 func (w *Writer) Begin(h Header) {
 	w.start = len(w.buf)
 	w.slots = h.Hook.NumSlots()
-	var head [HeaderSize + MaxSlots*SlotSize]byte
+	w.buf = append(w.buf, blank[:HeaderSize+w.slots*SlotSize]...)
+	head := w.buf[w.start : w.start+HeaderSize]
 	binary.LittleEndian.PutUint16(head[4:], uint16(h.Hook))
 	binary.LittleEndian.PutUint16(head[6:], uint16(w.slots))
 	binary.LittleEndian.PutUint64(head[8:], h.Conn)
 	binary.LittleEndian.PutUint64(head[16:], h.Time)
 	binary.LittleEndian.PutUint32(head[24:], uint32(h.Flags))
 	binary.LittleEndian.PutUint32(head[28:], h.Aux)
-	w.buf = append(w.buf, head[:HeaderSize+w.slots*SlotSize]...)
 }
+
+// blank is an empty head with an empty slot table, to be copied; never written.
+var blank [HeaderSize + MaxSlots*SlotSize]byte
 
 // Wants tells whether slot s would be copied, for callers that have to compute
 // the value.
