@@ -68,16 +68,23 @@ func (c *Channel) close(io *IO) {
 }
 
 // Lost is the last call: the connection is gone.
-func (c *Channel) Lost(io *IO, _ error) {
+func (c *Channel) Lost(io *IO, err error) {
 	switch c.state {
 	case connected:
-		c.depart(io, packet.UnspecifiedError, wentByPeer, true)
+		word := wentByPeer
+		if errors.Is(err, ErrServerShutdown) {
+			word = wentByServer
+		}
+		c.depart(io, packet.UnspecifiedError, word, true)
 	case closed:
 		return
 	}
 	c.abandon(io.Batch)
 	c.state = closed
 }
+
+// ErrServerShutdown as the error of Lost says that the server has stopped.
+var ErrServerShutdown = errors.New("server is shutting down")
 
 // abandon makes sure that a claim that is answered later is given back.
 func (c *Channel) abandon(b *router.Batch) {

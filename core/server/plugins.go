@@ -1,0 +1,100 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/dunlinmq/dunlin/core/admin"
+	"github.com/dunlinmq/dunlin/core/hook"
+	"github.com/dunlinmq/dunlin/core/message"
+	"github.com/dunlinmq/dunlin/core/plugin"
+	"github.com/dunlinmq/dunlin/core/plugin/rpc"
+	"github.com/dunlinmq/dunlin/core/plugin/wasm"
+	"github.com/dunlinmq/dunlin/core/router"
+)
+
+// startPlugins loads what loaded_plugins names. A plugin that is configured and
+// cannot load stops the start.
+func (s *Server) startPlugins(ctx context.Context) error {
+	log := s.opts.Log.Named("plugin")
+	guests, err := wasm.New(wasm.Config{CacheDir: s.cfg.Plugins.CacheDir, Log: log})
+	if err != nil {
+		return fmt.Errorf("start the WASM host: %w", err)
+	}
+	s.processes = rpc.New(rpc.Config{})
+	s.plugins = plugin.New(plugin.Config{
+		Loaded: s.cfg.Plugins.Loaded, Dirs: s.cfg.Plugins.Dirs, ConfigDir: s.cfg.Plugins.EtcDir,
+		AllowUnpinned: s.cfg.Plugins.AllowUnpinned,
+		Node:          s.cfg.Node.Name, Version: s.opts.Version,
+		WASM: guests, Process: s.processes,
+		Hooks: s.hooks, Store: s.retained, Publish: s.publishAll, Log: s.opts.Log,
+		Secrets: plugin.Secrets{Env: os.LookupEnv, Dir: s.cfg.Plugins.EtcDir},
+	})
+	if err := s.plugins.StartAll(ctx); err != nil {
+		s.processes.Close()
+		return fmt.Errorf("start the plugins: %w", err)
+	}
+	return nil
+}
+
+func (s *Server) stopPlugins() error {
+	defer s.processes.Close()
+	return s.plugins.Close()
+}
+
+// publishAll takes messages of plugins and of the node into the publish pipeline.
+func (s *Server) publishAll(ms []*message.Message) {
+	b := &router.Batch{Now: time.Now().UnixNano()}
+	es := make([]hook.PublishEvent, len(ms))
+	for i, m := range ms {
+		es[i].Msg = m
+	}
+	s.broker.Publish(b, es)
+	b.Flush()
+}
+
+// pluginAdmin lets operators change plugins.
+type pluginAdmin struct{ s *Server }
+
+// Plugins implements admin.Plugins.
+func (a pluginAdmin) Plugins() []admin.Plugin {
+	var list []admin.Plugin
+	for _, p := range a.s.plugins.List() {
+		list = append(list, admin.Plugin{
+			Name: p.Name, Version: p.Version, Description: p.Description, Transport: p.Kind,
+			State: string(p.Status.State), Error: p.Status.LastFault, Hooks: p.Hooks,
+			Calls: p.Status.Calls, Faults: p.Status.Faults, Restarts: p.Status.Restarts,
+		})
+	}
+	return list
+}
+
+// Load implements admin.Plugins.
+func (a pluginAdmin) Load(_ context.Context, name string) error {
+	return outcome(a.s.plugins.Load(name))
+}
+
+// Unload implements admin.Plugins.
+func (a pluginAdmin) Unload(_ context.Context, name string) error {
+	return outcome(a.s.plugins.Unload(name))
+}
+
+// Reload implements admin.Plugins.
+func (a pluginAdmin) Reload(_ context.Context, name string) error {
+	return outcome(a.s.plugins.Reload(name))
+}
+
+// outcome puts the manager's errors into the admin service's classes.
+func outcome(err error) error {
+	switch {
+	case errors.Is(err, plugin.ErrLoaded), errors.Is(err, plugin.ErrNotLoaded), errors.Is(err, plugin.ErrStopped):
+		return fmt.Errorf("%w: %w", admin.ErrState, err)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: %w", admin.ErrNotFound, err)
+	}
+	return err
+}

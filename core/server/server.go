@@ -1,0 +1,187 @@
+// Package server wires a node together: it builds every part, starts sinks
+// first and stops sources first. It refuses to hold any logic of its own.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dunlinmq/dunlin/core/access"
+	"github.com/dunlinmq/dunlin/core/admin"
+	"github.com/dunlinmq/dunlin/core/broker"
+	"github.com/dunlinmq/dunlin/core/channel"
+	"github.com/dunlinmq/dunlin/core/config"
+	"github.com/dunlinmq/dunlin/core/conn"
+	"github.com/dunlinmq/dunlin/core/hook"
+	"github.com/dunlinmq/dunlin/core/listener"
+	"github.com/dunlinmq/dunlin/core/metrics"
+	"github.com/dunlinmq/dunlin/core/packet"
+	"github.com/dunlinmq/dunlin/core/plugin"
+	"github.com/dunlinmq/dunlin/core/plugin/rpc"
+	"github.com/dunlinmq/dunlin/core/registry"
+	"github.com/dunlinmq/dunlin/core/router"
+	"github.com/dunlinmq/dunlin/core/sys"
+	"github.com/dunlinmq/dunlin/core/topicstore"
+)
+
+// drainTime is how long connected clients get to take their DISCONNECT.
+const drainTime = 5 * time.Second
+
+// Options are what the command line adds to the configuration.
+type Options struct {
+	Version string
+	Log     *zap.Logger
+	// Stop ends Run's context; the admin service calls it.
+	Stop func()
+}
+
+// Server is one node. New builds it, Run runs it once.
+type Server struct {
+	cfg     *config.Config
+	opts    Options
+	started time.Time
+
+	hooks     *hook.Points
+	router    *router.Router
+	retained  *topicstore.Store
+	broker    *broker.Broker
+	registry  *registry.Registry
+	env       *channel.Env
+	engine    *conn.Engine
+	plugins   *plugin.Manager
+	processes *rpc.Transport
+	sys       *sys.Sys
+	admin     *admin.Server
+	listeners []*listener.Listener
+}
+
+// New builds a node: claims the data directory, starts the plugins, binds the
+// listeners. On an error nothing is left behind.
+func New(ctx context.Context, cfg *config.Config, opts Options) (_ *Server, err error) {
+	s := &Server{cfg: cfg, opts: opts, started: time.Now()}
+	var undo []func() error
+	defer func() {
+		if err != nil {
+			for i := len(undo) - 1; i >= 0; i-- {
+				err = errors.Join(err, undo[i]())
+			}
+		}
+	}()
+	s.buildCore()
+	if s.engine, err = conn.New(conn.Config{Blocking: s.hooks.Blocking, Log: opts.Log.Named("conn")}); err != nil {
+		return nil, fmt.Errorf("open the event loops: %w", err)
+	}
+	if s.admin, err = admin.Listen(s.adminConfig(), pluginAdmin{s}, counts{s}); err != nil {
+		return nil, err
+	}
+	undo = append(undo, s.admin.Close)
+	if err = s.startPlugins(ctx); err != nil {
+		return nil, err
+	}
+	undo = append(undo, s.stopPlugins)
+	for _, lc := range cfg.Listeners {
+		l, err := listener.Open(lc, opts.Log.Named("listener"))
+		if err != nil {
+			return nil, fmt.Errorf("listener %s: %w", lc.ID(), err)
+		}
+		undo = append(undo, l.Close)
+		s.listeners = append(s.listeners, l)
+	}
+	s.sys = s.buildSys()
+	return s, nil
+}
+
+// buildCore makes the parts that hold no outside resource.
+func (s *Server) buildCore() {
+	s.hooks = new(hook.Points)
+	s.router = router.New(s.cfg.Router)
+	s.retained = topicstore.New(topicstore.Config{MaxMessages: s.cfg.Store.MaxMessages, MaxBytes: s.cfg.Store.MaxBytes})
+	s.broker = broker.New(broker.Config{Node: 1, Incarnation: uint32(s.started.Unix())}, s.hooks, s.router)
+	s.env = &channel.Env{
+		Hooks: s.hooks, Access: access.New(s.hooks), Broker: s.broker, Router: s.router,
+		Metrics: metrics.New(runtime.GOMAXPROCS(0)), Log: s.opts.Log.Named("channel"),
+	}
+	s.registry = registry.New(registry.Config{
+		Hooks: s.hooks, Router: s.router, PublishWill: s.env.PublishWill, Redispatch: s.broker.Redispatch,
+	})
+	s.env.Registry = s.registry
+	for _, z := range s.cfg.Zones {
+		z.Freeze()
+	}
+}
+
+// Run serves until ctx ends, then stops: no new connections, 0x8B to 5.0
+// clients, wills, plugins last.
+func (s *Server) Run(ctx context.Context) error {
+	// What clients need outlives them: it is stopped when they are gone.
+	under, stopUnder := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopUnder()
+	var g errgroup.Group
+	failed := make(chan struct{})
+	var once sync.Once
+	start := func(what string, run func(context.Context) error) {
+		g.Go(func() error {
+			err := run(under)
+			if err != nil {
+				err = fmt.Errorf("%s: %w", what, err)
+				once.Do(func() { close(failed) })
+			}
+			return err
+		})
+	}
+	start("registry", s.registry.Run)
+	start("connections", s.engine.Run)
+	start("sys", s.sys.Run)
+	start("admin", s.admin.Run)
+	for _, l := range s.listeners {
+		start("listener "+l.Config().ID(), func(ctx context.Context) error { return l.Run(ctx, s.serve) })
+	}
+	s.announce()
+	select {
+	case <-ctx.Done():
+	case <-failed:
+	}
+	s.stopClients()
+	stopUnder()
+	err := g.Wait()
+	return errors.Join(err, s.stopPlugins())
+}
+
+// stopClients closes the listeners and lets connected clients go.
+func (s *Server) stopClients() {
+	for _, l := range s.listeners {
+		if err := l.Close(); err != nil {
+			s.opts.Log.Warn("closing a listener", zap.String("listener", l.Config().ID()), zap.Error(err))
+		}
+	}
+	n := s.registry.EvictAll(packet.ServerShuttingDown)
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	if err := s.engine.Drain(ctx); err != nil {
+		s.opts.Log.Warn("clients did not leave in time", zap.Int("left", s.engine.Len()), zap.Error(err))
+	}
+	s.opts.Log.Info("clients are gone", zap.Int("were_connected", n))
+}
+
+// serve gives an accepted connection its channel.
+func (s *Server) serve(a listener.Accepted) {
+	zone := s.cfg.Zones[a.Info.Zone]
+	err := s.engine.Serve(a, func(w conn.Waker) conn.Machine {
+		return channel.New(s.env, zone, &channel.Peer{
+			Client: hook.Client{
+				Peer: a.Info.Peer, Listener: a.Info.Listener, CommonName: a.Info.CommonName, DN: a.Info.DN,
+			},
+			CertUsername: a.Info.CertUsername,
+		}, w)
+	})
+	if err != nil && !errors.Is(err, conn.ErrClosed) {
+		s.opts.Log.Warn("serving a connection", zap.String("listener", a.Info.Listener), zap.Error(err))
+	}
+}

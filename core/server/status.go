@@ -1,0 +1,100 @@
+package server
+
+import (
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/dunlinmq/dunlin/core/access"
+	"github.com/dunlinmq/dunlin/core/admin"
+	"github.com/dunlinmq/dunlin/core/config"
+	"github.com/dunlinmq/dunlin/core/message"
+	"github.com/dunlinmq/dunlin/core/sys"
+)
+
+// counts answers what operators and $SYS ask.
+type counts struct{ s *Server }
+
+// Counts implements admin.Broker.
+func (c counts) Counts() admin.Counts {
+	st := c.s.router.Stats()
+	return admin.Counts{
+		Connections: int64(c.s.registry.Online()), Sessions: int64(c.s.registry.Sessions()),
+		Subscriptions: int64(st.Subscriptions), SharedSubscriptions: int64(st.Shared), Routes: int64(st.Filters),
+		Retained: int64(c.s.retained.Count()),
+	}
+}
+
+// Listeners implements admin.Broker.
+func (c counts) Listeners() []admin.Listener {
+	list := make([]admin.Listener, 0, len(c.s.listeners))
+	for _, l := range c.s.listeners {
+		cfg := l.Config()
+		list = append(list, admin.Listener{ID: cfg.ID(), Address: l.Addr().String(), Connections: l.Stats().Current})
+	}
+	return list
+}
+
+// Snapshot implements sys.Source.
+func (c counts) Snapshot() sys.Snapshot {
+	now, total := c.Counts(), c.s.env.Metrics.Totals()
+	return sys.Snapshot{
+		Connections: now.Connections, Sessions: now.Sessions,
+		Subscriptions: now.Subscriptions, SharedSubscriptions: now.SharedSubscriptions, Routes: now.Routes,
+		Retained: now.Retained, RetainedBytes: c.s.retained.Bytes(),
+		BytesReceived: total.BytesReceived, BytesSent: total.BytesSent,
+		MessagesReceived: total.MessagesReceived, MessagesSent: total.MessagesSent,
+		MessagesDropped: total.MessagesDropped + total.DeliveryDropped,
+	}
+}
+
+// Publish implements sys.Publisher.
+func (c counts) Publish(topic string, payload []byte, retain bool) {
+	c.s.publishAll([]*message.Message{{
+		Topic: strings.Clone(topic), Payload: append([]byte(nil), payload...), Retain: retain,
+		From: c.s.cfg.Node.Name, Origin: message.OriginSys,
+	}})
+}
+
+func (s *Server) buildSys() *sys.Sys {
+	var names sys.Names
+	if s.cfg.Sys.Names&config.SysEMQX != 0 {
+		names |= sys.EMQX
+	}
+	if s.cfg.Sys.Names&config.SysMosquitto != 0 {
+		names |= sys.Mosquitto
+	}
+	return sys.New(sys.Config{
+		Node: s.cfg.Node.Name, Names: names, Interval: s.cfg.Sys.Interval, Heartbeat: s.cfg.Sys.Heartbeat,
+	}, counts{s}, counts{s})
+}
+
+func (s *Server) adminConfig() admin.Config {
+	return admin.Config{
+		DataDir: s.cfg.Node.DataDir, Node: s.cfg.Node.Name, Version: s.opts.Version, Started: s.started,
+		Stop: s.opts.Stop, Log: s.opts.Log.Named("admin"),
+	}
+}
+
+// announce logs what a person wants to know at the start.
+func (s *Server) announce() {
+	log := s.opts.Log
+	now := counts{s}
+	for _, l := range now.Listeners() {
+		log.Info("listening", zap.String("listener", l.ID), zap.String("address", l.Address))
+	}
+	for _, p := range s.plugins.List() {
+		log.Info("plugin is active", zap.String("plugin", p.Name), zap.String("version", p.Version),
+			zap.String("kind", p.Kind), zap.Strings("hooks", p.Hooks))
+	}
+	for name, z := range s.cfg.Zones {
+		switch {
+		case z.Access.BypassAuth, z.Access.Anonymous == access.AnonymousAllow:
+			log.Warn("anonymous clients are accepted from everywhere", zap.String("zone", name))
+		case z.Access.Anonymous == access.AnonymousLoopback && s.hooks.ClientAuthenticate.Chain() == nil:
+			log.Warn("anonymous clients are accepted from this machine only, until an authentication plugin is loaded or allow_anonymous is true",
+				zap.String("zone", name))
+		}
+	}
+	log.Info("Dunlin is running", zap.String("node", s.cfg.Node.Name), zap.String("version", s.opts.Version))
+}
