@@ -36,13 +36,13 @@ const (
 
 // Defaults and bounds; contract C.4.
 const (
-	callUnits   = 1_000_000     // per call, unless the manifest says otherwise
-	recordUnits = 100_000       // more for each record of the call
-	loadUnits   = 1_000_000_000 // for _initialize and dunlin_init of the first instance
-	hostUnits   = 200           // per host call
-	pageLimit   = 1024          // memory, unless the manifest says otherwise
-	maxModule   = 64 << 20      // bytes
-	maxBlock    = 8 << 20       // bytes of a verdict block
+	callUnits   = 1_000_000   // per call, unless the manifest says otherwise
+	recordUnits = 100_000     // more for each record of the call
+	loadUnits   = 300_000_000 // for _initialize and dunlin_init of the first instance
+	hostUnits   = 200         // per host call
+	pageLimit   = 1024        // memory, unless the manifest says otherwise
+	maxModule   = 64 << 20    // bytes
+	maxBlock    = 8 << 20     // bytes of a verdict block
 )
 
 // Config is what all WASM plugins of a broker share.

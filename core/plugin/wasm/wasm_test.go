@@ -14,7 +14,19 @@ import (
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// compiled is where all tests keep compiled code: the guest in Go is large.
+var compiled string
+
+func TestMain(m *testing.M) {
+	var err error
+	if compiled, err = os.MkdirTemp("", "compiled"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(compiled)
+		os.Exit(code)
+	}))
+}
 
 func read(t testing.TB, name string) []byte {
 	t.Helper()
@@ -109,7 +121,7 @@ func spec(t testing.TB, code []byte) *plugin.Spec {
 
 func transport(t testing.TB, shards int) *Transport {
 	t.Helper()
-	tr, err := New(Config{Shards: shards})
+	tr, err := New(Config{Shards: shards, CacheDir: compiled})
 	if err != nil {
 		t.Fatal(err)
 	}
