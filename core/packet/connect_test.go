@@ -59,13 +59,8 @@ func TestProtocol(t *testing.T) {
 	})
 }
 
-// 3.1.1: [MQTT-3.1.2-3] [MQTT-3.1.2-9] [MQTT-3.1.2-11] [MQTT-3.1.2-13]
-// [MQTT-3.1.2-14] [MQTT-3.1.2-15] [MQTT-3.1.2-18] to [MQTT-3.1.2-22]
-// [MQTT-3.1.3-1] [MQTT-3.1.3-3]; 5.0: [MQTT-3.1.2-3] [MQTT-3.1.2-9]
-// [MQTT-3.1.2-11] to [MQTT-3.1.2-13] [MQTT-3.1.2-16] to [MQTT-3.1.2-19]
-// [MQTT-3.1.3-1] [MQTT-3.1.3-3] [MQTT-3.1.4-1]
-func TestConnectFlags(t *testing.T) {
-	var tests []refusal
+// badFlags are CONNECTs whose flags contradict each other or the payload.
+func badFlags() (tests []refusal) {
 	for name, v := range map[string]Version{"3.1.1": V311, "5.0": V50} {
 		build := func(flags int, payload ...any) []byte {
 			if v == V50 {
@@ -95,14 +90,22 @@ func TestConnectFlags(t *testing.T) {
 			refusal{"client identifier missing " + name, fresh, build(0x02), MalformedPacket},
 		)
 	}
-	tests = append(tests,
+	return append(tests,
 		refusal{"password without user name 3.1.1", fresh, connectPk(V311, 0x40, "c", "p"), MalformedPacket}, // [MQTT-3.1.2-22]
 		refusal{"password without user name 3.1", fresh, connectPk(V31, 0x40, "c", "p"), MalformedPacket},
 		refusal{"will QoS 3 3.1", fresh, connectPk(V31, 0x1c, "c", "w", "m"), MalformedPacket},
 		refusal{"will message missing", fresh, connectPk(V311, 0x04, "c", "w"), MalformedPacket},
 		refusal{"will properties missing", fresh, connectPk(V50, 0x04, 0, "c"), MalformedPacket},
 	)
-	refuseAll(t, tests)
+}
+
+// 3.1.1: [MQTT-3.1.2-3] [MQTT-3.1.2-9] [MQTT-3.1.2-11] [MQTT-3.1.2-13]
+// [MQTT-3.1.2-14] [MQTT-3.1.2-15] [MQTT-3.1.2-18] to [MQTT-3.1.2-22]
+// [MQTT-3.1.3-1] [MQTT-3.1.3-3]; 5.0: [MQTT-3.1.2-3] [MQTT-3.1.2-9]
+// [MQTT-3.1.2-11] to [MQTT-3.1.2-13] [MQTT-3.1.2-16] to [MQTT-3.1.2-19]
+// [MQTT-3.1.3-1] [MQTT-3.1.3-3] [MQTT-3.1.4-1]
+func TestConnectFlags(t *testing.T) {
+	refuseAll(t, badFlags())
 	t.Run("password without user name 5.0", func(t *testing.T) {
 		c := accept[*Connect](t, fresh, connectPk(V50, 0x40, 0, "c", "p"))
 		if c.HasUsername || !c.HasPassword || string(c.Password) != "p" {

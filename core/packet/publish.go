@@ -128,7 +128,7 @@ func (id PropID) local() bool {
 // span is the part of p.Props from the first to the last property to forward;
 // gap tells whether it contains one that is not.
 func (p *Publish) span() (first, last int, gap bool) {
-	pending := false
+	pending := false // a property that stays is behind one to forward
 	for rest := p.Props; ; {
 		id, _, next, ok := rest.next()
 		if !ok {
@@ -140,7 +140,7 @@ func (p *Publish) span() (first, last int, gap bool) {
 			if last == 0 {
 				first = len(p.Props) - len(rest)
 			}
-			gap = gap || pending
+			gap = pending
 			last = len(p.Props) - len(next)
 		}
 		rest = next
