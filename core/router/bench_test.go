@@ -23,7 +23,7 @@ var one = &member{id: "one"}
 
 // TestMemoryPerSubscription: all in, a subscription takes 250 bytes at most.
 func TestMemoryPerSubscription(t *testing.T) {
-	const n = 200_000
+	const n = 100_000
 	many := &member{id: "many"}
 	for _, c := range []struct {
 		name   string
