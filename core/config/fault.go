@@ -15,6 +15,7 @@ type Fault struct {
 	Text string // what is wrong, and what to write
 }
 
+// Error is "file:line: key: what is wrong".
 func (f Fault) Error() string {
 	var b strings.Builder
 	b.WriteString(cmp.Or(f.File, "configuration"))
@@ -32,6 +33,7 @@ func (f Fault) Error() string {
 // Faults is every fault of a configuration, by line. It is the error of [Load].
 type Faults []Fault
 
+// Error is one line for each fault.
 func (fs Faults) Error() string {
 	lines := make([]string, len(fs))
 	for i, f := range fs {

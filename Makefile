@@ -1,0 +1,102 @@
+# Dunlin. `make help` lists what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := all
+
+GO ?= go
+BUILD := build
+TOOLS := $(BUILD)/tools
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+PLUGINS := $(notdir $(patsubst %/plugin.toml,%,$(wildcard plugins/*/plugin.toml)))
+T ?= 30s
+TEST_TIMEOUT ?= 20m
+# Packages under test; `make test PKG=./core/session/...` narrows it.
+PKG ?= ./...
+
+EXE := $(shell $(GO) env GOEXE)
+
+.PHONY: all
+all: test lint ## test and lint
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | sort | \
+		while IFS=$$'\t' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+.PHONY: build
+build: plugins ## build the broker and the plugins into build/
+	$(GO) build -trimpath -o $(BUILD)/dunlin$(EXE) ./cmd/dunlin
+
+.PHONY: plugins
+plugins: ## build every plugin into build/plugins, as WASM and as a process
+	@for p in $(PLUGINS); do \
+		out=$(BUILD)/plugins/$$p; mkdir -p $$out; \
+		GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -buildmode=c-shared -ldflags='-s -w' -o $$out/$$p.wasm ./plugins/$$p; \
+		$(GO) build -trimpath -ldflags='-s -w' -o $$out/$$p$(EXE) ./plugins/$$p; \
+		cp plugins/$$p/plugin.toml $$out/; \
+		[ ! -f plugins/$$p/schema.json ] || cp plugins/$$p/schema.json $$out/; \
+	done
+
+.PHONY: run
+run: build ## build, make a development certificate if there is none, and run in the foreground
+	@$(BUILD)/dunlin$(EXE) cert dev --home .
+	@exec $(BUILD)/dunlin$(EXE) foreground --home .
+
+.PHONY: test
+test: needs ## run all tests; PKG=./core/... narrows it
+	.ci/test -timeout $(TEST_TIMEOUT) $(PKG)
+
+.PHONY: race
+race: needs ## run all tests under the race detector
+	.ci/test -race -timeout $(TEST_TIMEOUT) $(PKG)
+
+.PHONY: needs
+needs: build
+	@.ci/needs
+
+.PHONY: lint
+lint: ## gofmt, vet, staticcheck, and golangci-lint where it is installed
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "gofmt differs in:"; echo "$$bad"; exit 1; }
+	$(GO) vet ./...
+	GOOS=wasip1 GOARCH=wasm $(GO) vet ./pluginsdk/... ./plugins/...
+	$(GO) run $(STATICCHECK) ./...
+	@if command -v golangci-lint >/dev/null; then golangci-lint run; \
+		else echo "golangci-lint is not installed: its rules that matter most are tests in core/house_test.go"; fi
+
+.PHONY: generate
+generate: ## regenerate code and documents; needs protoc
+	@command -v protoc >/dev/null || { echo "make generate needs protoc: apt-get install protobuf-compiler" >&2; exit 1; }
+	@mkdir -p $(TOOLS)
+	$(GO) build -o $(TOOLS)/ google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc
+	PATH="$(CURDIR)/$(TOOLS):$$PATH" $(GO) generate ./...
+
+.PHONY: cross
+cross: ## build for every system that is supported
+	@for target in linux/amd64 linux/arm64 linux/arm/7 darwin/arm64 windows/amd64; do \
+		IFS=/ read -r os arch arm <<<"$$target"; echo "build $$target"; \
+		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch GOARM=$${arm:-} $(GO) build -o $(BUILD)/cross/$${target//\//-}/ ./cmd/... ; \
+	done
+
+.PHONY: check
+check: generate ## everything that must hold before a commit: format, lint, generate, tidy, cross-build, a clean tree
+	$(MAKE) lint cross plugins
+	$(GO) mod tidy
+	$(GO) mod verify
+	@dirty=$$(git status --porcelain); [ -z "$$dirty" ] || { echo "the tree is not clean:"; echo "$$dirty"; exit 1; }
+
+.PHONY: bench
+bench: ## run the benchmarks of the packages
+	$(GO) test -run '^$$' -bench . -benchmem $(PKG)
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for T (make fuzz T=30s)
+	@grep -rlE '^func Fuzz' --include='*_test.go' core pluginsdk plugins | while read -r file; do \
+		grep -oE '^func Fuzz[A-Za-z0-9_]*' "$$file" | while read -r _ name; do \
+			echo "$$name in $$(dirname "$$file")"; \
+			$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(T) "./$$(dirname "$$file")" </dev/null; \
+		done; \
+	done
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf $(BUILD)
