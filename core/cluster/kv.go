@@ -80,11 +80,13 @@ func (k *kv) change(ctx context.Context, e Entry, was uint64) (uint64, error) {
 	} else {
 		k.entries[e.Key] = e
 	}
-	for _, w := range slices.Clone(k.watchers) {
+	for _, w := range k.watchers { // all of them before mu is given up: order
 		if strings.HasPrefix(e.Key, w.prefix) {
 			w.pending = append(w.pending, e)
-			k.tell(w)
 		}
+	}
+	for _, w := range slices.Clone(k.watchers) {
+		k.tell(w)
 	}
 	return e.Revision, nil
 }
