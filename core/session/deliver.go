@@ -209,8 +209,11 @@ func (s *Session) toRel(en *entry) {
 	en.msg = message.Delivery{}
 }
 
-// sendRel sends the PUBREL of en.
+// sendRel sends the PUBREL of en; without a connection the next Attach does.
 func (s *Session) sendRel(now int64, en *entry, e *Effects) {
+	if !s.attached {
+		return
+	}
 	en.sentAt = now
 	s.arm(now)
 	e.Send = append(e.Send, Outgoing{PacketID: en.id, QoS: 2, Rel: true})
