@@ -192,7 +192,8 @@ func (c *Channel) pumpReplays(io *IO, t *turn) {
 			c.sess.Deliver(io.Batch.Now, message.Delivery{Msg: m, Opts: r.opts}, &t.effects)
 		}
 		c.emit(io, t)
-		sent += len(t.msgs)
+		// A source that found nothing yet has looked long enough for one turn.
+		sent += max(len(t.msgs), replayStep/16)
 		clear(t.msgs)
 		if done {
 			c.replays[0] = replay{}

@@ -141,7 +141,8 @@ func (s *Server) Run(ctx context.Context) error {
 	start("sys", s.sys.Run)
 	start("admin", s.admin.Run)
 	for _, l := range s.listeners {
-		start("listener "+l.Config().ID(), func(ctx context.Context) error { return l.Run(ctx, s.serve) })
+		cfg := l.Config()
+		start("listener "+cfg.ID(), func(ctx context.Context) error { return l.Run(ctx, s.serve) })
 	}
 	s.announce()
 	select {
@@ -158,7 +159,8 @@ func (s *Server) Run(ctx context.Context) error {
 func (s *Server) stopClients() {
 	for _, l := range s.listeners {
 		if err := l.Close(); err != nil {
-			s.opts.Log.Warn("closing a listener", zap.String("listener", l.Config().ID()), zap.Error(err))
+			cfg := l.Config()
+			s.opts.Log.Warn("closing a listener", zap.String("listener", cfg.ID()), zap.Error(err))
 		}
 	}
 	n := s.registry.EvictAll(packet.ServerShuttingDown)

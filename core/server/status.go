@@ -7,7 +7,6 @@ import (
 
 	"github.com/dunlinmq/dunlin/core/access"
 	"github.com/dunlinmq/dunlin/core/admin"
-	"github.com/dunlinmq/dunlin/core/config"
 	"github.com/dunlinmq/dunlin/core/message"
 	"github.com/dunlinmq/dunlin/core/sys"
 )
@@ -20,7 +19,7 @@ func (c counts) Counts() admin.Counts {
 	st := c.s.router.Stats()
 	return admin.Counts{
 		Connections: int64(c.s.registry.Online()), Sessions: int64(c.s.registry.Sessions()),
-		Subscriptions: int64(st.Subscriptions), SharedSubscriptions: int64(st.Shared), Routes: int64(st.Filters),
+		Subscriptions: int64(st.Subscriptions), SharedSubscriptions: int64(st.Shared), Routes: int64(st.Routes),
 		Retained: int64(c.s.retained.Count()),
 	}
 }
@@ -57,16 +56,9 @@ func (c counts) Publish(topic string, payload []byte, retain bool) {
 }
 
 func (s *Server) buildSys() *sys.Sys {
-	var names sys.Names
-	if s.cfg.Sys.Names&config.SysEMQX != 0 {
-		names |= sys.EMQX
-	}
-	if s.cfg.Sys.Names&config.SysMosquitto != 0 {
-		names |= sys.Mosquitto
-	}
-	return sys.New(sys.Config{
-		Node: s.cfg.Node.Name, Names: names, Interval: s.cfg.Sys.Interval, Heartbeat: s.cfg.Sys.Heartbeat,
-	}, counts{s}, counts{s})
+	cfg := s.cfg.Sys
+	cfg.Node = s.cfg.Node.Name
+	return sys.New(cfg, counts{s}, counts{s})
 }
 
 func (s *Server) adminConfig() admin.Config {
