@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"bytes"
 	"strconv"
 	"sync"
 	"time"
@@ -126,4 +127,18 @@ func (k *keys) Add(key string, delta int64) (int64, error) {
 	}
 	n += delta
 	return n, k.set(key, keyed{value: strconv.AppendInt(nil, n, 10), until: v.until})
+}
+
+// Swap stores value if the present value is old.
+func (k *keys) Swap(key string, old, value []byte) error {
+	if key == "" || len(key) > maxKey || len(value) > maxValue {
+		return contract.ErrnoInvalid
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	v, ok := k.live(key)
+	if ok != (old != nil) || ok && !bytes.Equal(v.value, old) {
+		return contract.ErrnoNotFound
+	}
+	return k.set(key, keyed{value: append([]byte(nil), value...), until: v.until})
 }

@@ -31,7 +31,7 @@ type Config struct {
 	// Store holds the messages of the topicstore capability; nil: not offered.
 	Store *topicstore.Store
 	// Publish routes messages of plugins, in order. It is called on one goroutine
-	// and must not keep the slice. nil: the capability pub is not offered.
+	// and must not keep the slice. nil: the capability publish is not offered.
 	Publish func([]*message.Message)
 
 	Secrets Secrets

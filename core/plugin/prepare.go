@@ -213,7 +213,7 @@ func specs(hooks []Hook) []HookSpec {
 
 // only leaves the services that caps ask for.
 func (s Services) only(caps []string) Services {
-	if !slices.Contains(caps, "pub") {
+	if !slices.Contains(caps, "publish") {
 		s.Publish = nil
 	}
 	if !slices.Contains(caps, "kv") {

@@ -32,7 +32,7 @@ func Errno(err error) contract.Errno {
 // MaxHops bounds how often a message may be published on by plugins.
 const MaxHops = 8
 
-// Publisher takes the publications of one plugin (capability "pub"). It never
+// Publisher takes the publications of one plugin (capability "publish"). It never
 // blocks and calls no hook before it returns: publications are queued and leave
 // in order.
 type Publisher interface {
@@ -54,12 +54,15 @@ type KV interface {
 	Delete(key string) error
 	// Add adds delta to the decimal number at key (absent: 0). ErrnoInvalid: not a number.
 	Add(key string, delta int64) (int64, error)
+	// Swap stores value if the present value is old (nil: absent). ErrnoNotFound: it is not.
+	Swap(key string, old, value []byte) error
 }
 
 // Metrics takes a plugin's own numbers (capability "metric").
 type Metrics interface {
 	// Add adds v to the counter name (contract.MetricCounter), or sets the gauge
-	// name to v (contract.MetricGauge). ErrnoQuota: too many names.
+	// name to v (contract.MetricGauge). The contract's metrics have numbers: their
+	// names are those in decimal. ErrnoQuota: too many names.
 	Add(name string, kind int32, v float64) error
 }
 
