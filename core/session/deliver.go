@@ -89,7 +89,11 @@ func (s *Session) Deliver(now int64, d message.Delivery, e *Effects) {
 	}
 	qos := s.effectiveQoS(&d)
 	if qos == 0 {
-		s.deliverQoS0(d, e)
+		if s.attached && !s.held && (s.queue == nil || s.queue.qos0 == 0) {
+			e.Send = append(e.Send, Outgoing{Delivery: d})
+			return
+		}
+		s.keepQoS0(d, e)
 		return
 	}
 	if s.attached && !s.held && s.queue.len() == 0 && s.open() {
@@ -104,18 +108,15 @@ func fromClient(o message.Origin) bool {
 	return o == message.OriginClient || o == message.OriginWill
 }
 
-// deliverQoS0 sends or queues a QoS 0 message; it passes queued QoS 1 and 2, but
-// not queued QoS 0.
-func (s *Session) deliverQoS0(d message.Delivery, e *Effects) {
+// keepQoS0 queues or drops a QoS 0 message that cannot go out at once.
+func (s *Session) keepQoS0(d message.Delivery, e *Effects) {
 	switch {
 	case !s.attached && !s.cfg.StoreQoS0:
 		s.drop(d, ReasonQoS0, e)
 	case s.held:
 		s.drop(d, ReasonQueueFull, e)
-	case !s.attached || (s.queue != nil && s.queue.qos0 > 0):
-		s.enqueue(d, 0, e)
 	default:
-		e.Send = append(e.Send, Outgoing{Delivery: d})
+		s.enqueue(d, 0, e)
 	}
 }
 
