@@ -137,7 +137,9 @@ func (c *Channel) settle(io *IO, t *turn) {
 	if c.state == connected {
 		c.pumpReplays(io, t)
 	}
-	io.Pause = c.state == claiming
+	// A client that reads nothing of what its own packets are answered with is
+	// not read any more: deliveries stop at MaxBacklog, so only answers get here.
+	io.Pause = c.state == claiming || io.Backlog+len(io.Out) > 2*c.zone.MaxBacklog
 	io.Deadline = c.deadline(io.Batch.Now)
 }
 

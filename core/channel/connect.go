@@ -192,6 +192,7 @@ func (c *Channel) admit(io *IO, t *turn, answer *registry.Claim) {
 		window = v
 	}
 	t.effects.Reset()
+	c.sess.Configure(c.zone.sessionFor(c.version)) // the client may have come through another zone
 	c.sess.Attach(io.Batch.Now, window, c.version != packet.V50, &t.effects)
 	c.emit(io, t)
 	c.drain(io, t)

@@ -193,10 +193,9 @@ func (r *Registry) end(b *router.Batch, c *Client, off *offline, how ending) {
 		share, inner := shareOf(filter)
 		r.cfg.Router.Unsubscribe(c, share, inner)
 	}
-	// A QoS 2 message that was sent to the member is never given to another
-	// [MQTT-4.8.2-5].
-	c.sess.Undelivered(func(d message.Delivery, inflight bool) {
-		if d.Share != nil && !(inflight && d.Msg.QoS == 2) {
+	// Undelivered leaves out what must not go to another member [MQTT-4.8.2-5].
+	c.sess.Undelivered(func(d message.Delivery, _ bool) {
+		if d.Share != nil {
 			r.cfg.Redispatch(b, d, c)
 		}
 	})
