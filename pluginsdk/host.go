@@ -25,8 +25,10 @@ const (
 func Log(level Level, text string) { hostLog(int32(level), text) }
 
 // Publish publishes a message as the plugin's own (capability "publish"). It
-// leaves when the handler has returned. The error is [ErrQuota] when the
-// plugin publishes too much, [ErrInvalid] for a bad topic, QoS or properties.
+// leaves when the handler has returned. The error is [ErrInvalid] for a bad
+// topic, QoS or properties, [ErrQuota] when the plugin publishes too much. A
+// process does not wait for the broker, so there ErrQuota is about a message
+// before this one.
 func Publish(m Message) error {
 	publishWriter.Reset(nil)
 	appendMessage(&publishWriter, &m)

@@ -32,7 +32,12 @@ func hostLog(level int32, text string) {
 	hostCall(contract.HostCall{Call: contract.CallLog, Arg: int64(level), Data: []byte(text)})
 }
 
+// hostPublish checks the record here, so that a bad one is refused at once;
+// what only the host can know may come with a later call.
 func hostPublish(rec []byte) int32 {
+	if r, _, err := contract.Split(rec); err != nil || contract.CheckPublish(r) != nil {
+		return int32(contract.ErrnoInvalid)
+	}
 	return int32(hostCall(contract.HostCall{Call: contract.CallPublish, Data: rec}))
 }
 

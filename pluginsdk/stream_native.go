@@ -34,11 +34,18 @@ type session struct {
 	calls  hostCalls
 }
 
+// openPublications bounds the publications without a reply. Waiting for each
+// would cost a round trip of about 100 µs a message.
+const openPublications = 256
+
 // hostCalls are the host calls that wait for a reply.
 type hostCalls struct {
+	open chan struct{} // one entry for each publication without a reply
+
 	mu      sync.Mutex
 	seq     uint64
-	waiting map[uint64]chan *pluginpb.Frame
+	waiting map[uint64]chan *pluginpb.Frame // nil: a publication, nobody waits
+	late    int64                           // result of a publication that failed
 }
 
 // runStream serves one stream until it ends.
@@ -47,7 +54,7 @@ func runStream(s *service, st stream) error {
 		stream: st,
 		frames: make(chan *pluginpb.Frame, queueFrames),
 		ended:  make(chan struct{}),
-		calls:  hostCalls{waiting: map[uint64]chan *pluginpb.Frame{}},
+		calls:  hostCalls{open: make(chan struct{}, openPublications), waiting: map[uint64]chan *pluginpb.Frame{}},
 	}
 	worked := make(chan error, 1)
 	go func() { worked <- r.work(s) }()
@@ -130,7 +137,11 @@ func (r *session) Call(c contract.HostCall) (int64, []byte) {
 		_ = r.send(f) // a lost log line is not worth a fault; a lost stream is seen by the reader
 		return 0, nil
 	}
-	reply := r.calls.add(f)
+	if c.Call == contract.CallPublish {
+		return r.publish(f), nil
+	}
+	reply := make(chan *pluginpb.Frame, 1)
+	r.calls.add(f, reply)
 	defer r.calls.remove(f.GetSeq())
 	if err := r.send(f); err != nil {
 		return int64(contract.ErrnoInternal), nil
@@ -147,15 +158,33 @@ func (r *session) Call(c contract.HostCall) (int64, []byte) {
 	}
 }
 
-// add numbers the call f and makes a place for its reply.
-func (c *hostCalls) add(f *pluginpb.Frame) chan *pluginpb.Frame {
+// publish sends a publication and does not wait: the result is that of an
+// earlier one that failed, or 0.
+func (r *session) publish(f *pluginpb.Frame) int64 {
+	select {
+	case r.calls.open <- struct{}{}:
+	case <-r.ended:
+		return int64(contract.ErrnoInternal)
+	}
+	late := r.calls.add(f, nil)
+	if err := r.send(f); err != nil {
+		return int64(contract.ErrnoInternal)
+	}
+	return late
+}
+
+// add numbers the call f and notes who waits for its reply. It takes the result
+// of a failed publication, if there is one.
+func (c *hostCalls) add(f *pluginpb.Frame, reply chan *pluginpb.Frame) (late int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.seq++
 	f.Seq = c.seq
-	reply := make(chan *pluginpb.Frame, 1)
 	c.waiting[c.seq] = reply
-	return reply
+	if reply == nil {
+		late, c.late = c.late, 0
+	}
+	return late
 }
 
 func (c *hostCalls) remove(seq uint64) {
@@ -168,8 +197,19 @@ func (c *hostCalls) remove(seq uint64) {
 func (c *hostCalls) resolve(f *pluginpb.Frame) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if ch := c.waiting[f.GetSeq()]; ch != nil {
+	ch, ok := c.waiting[f.GetSeq()]
+	if !ok {
+		return
+	}
+	delete(c.waiting, f.GetSeq())
+	if ch != nil {
 		ch <- f
-		delete(c.waiting, f.GetSeq())
+		return
+	}
+	<-c.open
+	if result, _, err := contract.ParseHostReply(f.GetData()); err != nil {
+		c.late = int64(contract.ErrnoInternal)
+	} else if result < 0 {
+		c.late = result
 	}
 }

@@ -81,11 +81,12 @@ func TestStreamAnswersCallsInOrder(t *testing.T) {
 	}
 }
 
-// caller publishes from its handler, so that its frame waits for a host reply.
+// caller makes a host call in its handler, so that its frame waits for the reply.
 type caller struct{ errs chan error }
 
 func (c caller) OnACL(*ACLEvent) Verdict {
-	c.errs <- Publish(Message{Topic: "t"})
+	_, err := Kept("")
+	c.errs <- err
 	return Verdict{Action: Allow}
 }
 
@@ -96,7 +97,7 @@ func TestHostCallsRideTheStream(t *testing.T) {
 	st.down <- call(2, pluginpb.Kind_KIND_CALL, "b") // the reader must pass it to reach the reply
 	f := <-st.up
 	h, err := contract.ParseHostCall(f.GetData())
-	if err != nil || f.GetKind() != pluginpb.Kind_KIND_HOSTCALL || h.Call != contract.CallPublish {
+	if err != nil || f.GetKind() != pluginpb.Kind_KIND_HOSTCALL || h.Call != contract.CallStoreCount || h.Seq != 1 {
 		t.Fatalf("%v %v", f, err)
 	}
 	st.down <- &pluginpb.Frame{Seq: f.GetSeq() + 100, Kind: pluginpb.Kind_KIND_HOSTREPLY} // nobody's
@@ -120,6 +121,48 @@ func TestHostCallsRideTheStream(t *testing.T) {
 		t.Errorf("broker gone: %v", err)
 	}
 	<-gone
+}
+
+// publisher publishes once a frame.
+type publisher struct{ errs chan error }
+
+func (p publisher) OnACL(e *ACLEvent) Verdict {
+	p.errs <- Publish(Message{Topic: e.Topic()})
+	return Verdict{}
+}
+
+// Publications do not wait for the broker: a bad one is refused at once, what
+// the broker says comes with the next, and a bounded number is open.
+func TestPublicationsAreNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := publisher{errs: make(chan error, openPublications+10)}
+		_, st, gone := running(t, p)
+		st.down <- call(1, pluginpb.Kind_KIND_CALL, "bad/+")
+		st.down <- call(2, pluginpb.Kind_KIND_CALL, "good")
+		if err := <-p.errs; err != ErrInvalid {
+			t.Errorf("bad topic: %v", err)
+		}
+		if err := <-p.errs; err != nil {
+			t.Errorf("good topic: %v", err)
+		}
+		f := <-st.up
+		for ; f.GetKind() != pluginpb.Kind_KIND_HOSTCALL; f = <-st.up {
+		}
+		st.down <- &pluginpb.Frame{Seq: f.GetSeq(), Kind: pluginpb.Kind_KIND_HOSTREPLY, Data: contract.AppendHostReply(nil, int64(ErrQuota), nil)}
+		st.down <- call(3, pluginpb.Kind_KIND_CALL, "next")
+		if err := <-p.errs; err != ErrQuota {
+			t.Errorf("after a refusal: %v", err)
+		}
+		for seq := range uint64(openPublications) {
+			st.down <- call(10+seq, pluginpb.Kind_KIND_CALL, "t")
+		}
+		synctest.Wait()
+		if n := len(p.errs); n != openPublications-1 {
+			t.Errorf("%d publications went out", n+1)
+		}
+		close(st.down)
+		<-gone
+	})
 }
 
 func TestDrainWaitsForWhatIsTaken(t *testing.T) {
