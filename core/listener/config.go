@@ -1,6 +1,14 @@
 package listener
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
 
 // Config describes one listener. Keys and defaults are EMQ X 4's (emqx4 §2.1)
 // unless said otherwise. The tags name the keys below listener.<proto>.<name>.
@@ -12,10 +20,10 @@ type Config struct {
 	MaxConnections int     `toml:"max_connections"` // more are closed at once and counted; 0: no limit
 	MaxConnRate    float64 `toml:"max_conn_rate"`   // connections a second; more wait in the kernel's queue; 0: no limit
 	Zone           string  `toml:"zone"`            // the zone of its clients
-	Backlog        int     `toml:"backlog"`         // the kernel's queue of connections to accept; 0: the system's; other systems than Linux ignore it
+	Backlog        int     `toml:"backlog"`         // the kernel's queue of connections to accept; 0: the system's choice, as everywhere but on Linux
 	NoDelay        bool    `toml:"nodelay"`         // TCP_NODELAY; on by default everywhere: turns write whole batches
-	RecBuf         int     `toml:"recbuf"`          // SO_RCVBUF in bytes; 0: the system's
-	SndBuf         int     `toml:"sndbuf"`          // SO_SNDBUF in bytes; 0: the system's
+	RecBuf         int     `toml:"recbuf"`          // SO_RCVBUF in bytes; 0: the system's choice
+	SndBuf         int     `toml:"sndbuf"`          // SO_SNDBUF in bytes; 0: the system's choice
 
 	TLS TLSConfig       `toml:"-"` // ssl and wss
 	Web WebSocketConfig `toml:"-"` // ws and wss
@@ -28,24 +36,145 @@ type Config struct {
 	MaxHandshakes int `toml:"max_handshakes"`
 }
 
-// ID names the listener, for example "tcp:external".
-func (c *Config) ID() string { return string(c.Proto) + ":" + c.Name }
-
 // TLSConfig is the encrypted part of a listener.
 type TLSConfig struct {
-	CertFile           string   `toml:"certfile"`
-	KeyFile            string   `toml:"keyfile"`
-	CACertFile         string   `toml:"cacertfile"`            // who signs client certificates
+	CertFile           string   `toml:"certfile"`              // PEM, leaf first
+	KeyFile            string   `toml:"keyfile"`               // PEM
+	CACertFile         string   `toml:"cacertfile"`            // PEM; who signs client certificates
 	Verify             string   `toml:"verify"`                // verify_none (default) or verify_peer
 	FailIfNoPeerCert   bool     `toml:"fail_if_no_peer_cert"`  // with verify_peer
-	Versions           []string `toml:"tls_versions"`          // tlsv1.2, tlsv1.3; default both; older ones are refused
-	PeerCertAsUsername string   `toml:"peer_cert_as_username"` // "", cn or dn
+	Versions           []string `toml:"tls_versions"`          // tlsv1.2, tlsv1.3; default both; older ones are a fault
+	PeerCertAsUsername string   `toml:"peer_cert_as_username"` // "" (default), cn or dn
 }
 
 // WebSocketConfig is the HTTP part of a listener.
 type WebSocketConfig struct {
 	Paths                 []string `toml:"mqtt_path"`              // any other path is 404; default / and /mqtt
 	FailIfNoSubprotocol   bool     `toml:"fail_if_no_subprotocol"` // default true
-	SupportedSubprotocols []string `toml:"supported_subprotocols"` // first of the client's that is listed is chosen
-	MaxFrameSize          int64    `toml:"max_frame_size"`         // bytes; larger frames close with 1009; default 16 MiB
+	SupportedSubprotocols []string `toml:"supported_subprotocols"` // the client's first that is listed is chosen
+	MaxFrameSize          int64    `toml:"max_frame_size"`         // bytes; a larger frame closes with 1009; default 16 MiB
+}
+
+// The values of verify and peer_cert_as_username.
+const (
+	VerifyNone = "verify_none"
+	VerifyPeer = "verify_peer"
+	CertCN     = "cn"
+	CertDN     = "dn"
+)
+
+// Default is the configuration of a listener of which nothing is said but where
+// it is.
+func Default(proto Proto, name string) Config {
+	c := Config{
+		Proto: proto, Name: name,
+		MaxConnections: 1024000, MaxConnRate: 1000,
+		Zone: "external", Backlog: 1024, NoDelay: true,
+		HandshakeTimeout: 15 * time.Second, MaxHandshakes: 1024,
+	}
+	if proto != TCP {
+		c.MaxConnections = 102400
+	}
+	if proto == TLS {
+		c.MaxConnRate = 500
+	}
+	if proto.Secure() {
+		c.TLS = TLSConfig{
+			CertFile: "etc/certs/cert.pem", KeyFile: "etc/certs/key.pem", CACertFile: "etc/certs/cacert.pem",
+			Verify: VerifyNone, Versions: []string{"tlsv1.3", "tlsv1.2"},
+		}
+	}
+	if proto.Web() {
+		c.Web = WebSocketConfig{
+			Paths: []string{"/", "/mqtt"}, FailIfNoSubprotocol: true,
+			SupportedSubprotocols: []string{"mqtt", "mqttv3.1", "mqtt-v3", "mqtt-v3.1.1", "mqtt-v5"},
+			MaxFrameSize:          16 << 20,
+		}
+	}
+	return c
+}
+
+// ID names the listener, for example "tcp:external".
+func (c *Config) ID() string { return string(c.Proto) + ":" + c.Name }
+
+// A Fault is one bad value of a Config.
+type Fault struct {
+	Key    string // without listener.<proto>.<name>
+	Reason string
+}
+
+func (f *Fault) Error() string { return f.Key + ": " + f.Reason }
+
+// Validate reports every bad value as a *Fault, joined; nil: none. Files are
+// looked at by Open.
+func (c *Config) Validate() error {
+	var faults []error
+	fault := func(bad bool, key, format string, args ...any) {
+		if bad {
+			faults = append(faults, &Fault{key, fmt.Sprintf(format, args...)})
+		}
+	}
+	fault(!slices.Contains([]Proto{TCP, TLS, WS, WSS}, c.Proto), "proto", "%q is none of tcp, ssl, ws, wss", c.Proto)
+	_, err := c.address()
+	fault(err != nil, "bind", "%v", err)
+	fault(c.MaxConnections < 0, "max_connections", "is negative")
+	fault(c.MaxConnRate < 0, "max_conn_rate", "is negative")
+	fault(c.Backlog < 0, "backlog", "is negative")
+	fault(c.RecBuf < 0, "recbuf", "is negative")
+	fault(c.SndBuf < 0, "sndbuf", "is negative")
+	if c.Proto != TCP {
+		fault(c.HandshakeTimeout <= 0, "handshake_timeout", "must be positive")
+		fault(c.MaxHandshakes <= 0, "max_handshakes", "must be positive")
+	}
+	if c.Proto.Secure() {
+		c.TLS.validate(fault)
+	}
+	if c.Proto.Web() {
+		c.Web.validate(fault)
+	}
+	return errors.Join(faults...)
+}
+
+func (c *TLSConfig) validate(fault func(bad bool, key, format string, args ...any)) {
+	fault(c.CertFile == "", "certfile", "is needed")
+	fault(c.KeyFile == "", "keyfile", "is needed")
+	fault(c.Verify != "" && c.Verify != VerifyNone && c.Verify != VerifyPeer, "verify", "%q is neither verify_none nor verify_peer", c.Verify)
+	fault(c.Verify == VerifyPeer && c.CACertFile == "", "cacertfile", "verify_peer needs it")
+	fault(c.Verify != VerifyPeer && c.FailIfNoPeerCert, "fail_if_no_peer_cert", "needs verify = verify_peer")
+	fault(c.Verify != VerifyPeer && c.PeerCertAsUsername != "", "peer_cert_as_username", "needs verify = verify_peer")
+	fault(c.PeerCertAsUsername != "" && c.PeerCertAsUsername != CertCN && c.PeerCertAsUsername != CertDN,
+		"peer_cert_as_username", "%q is neither cn nor dn", c.PeerCertAsUsername)
+	for _, v := range c.Versions {
+		fault(tlsVersions[v] == 0, "tls_versions", "%q is neither tlsv1.2 nor tlsv1.3", v)
+	}
+}
+
+func (c *WebSocketConfig) validate(fault func(bad bool, key, format string, args ...any)) {
+	fault(len(c.Paths) == 0, "mqtt_path", "is empty")
+	for _, p := range c.Paths {
+		fault(!strings.HasPrefix(p, "/"), "mqtt_path", "%q does not begin with /", p)
+	}
+	fault(len(c.SupportedSubprotocols) == 0 && c.FailIfNoSubprotocol, "supported_subprotocols", "is empty")
+	fault(c.MaxFrameSize <= 0, "max_frame_size", "must be positive")
+}
+
+// address is Bind as net.Listen takes it.
+func (c *Config) address() (string, error) {
+	bind := c.Bind
+	if bind == "" {
+		return "", errors.New("is needed")
+	}
+	if !strings.Contains(bind, ":") {
+		bind = ":" + bind
+	}
+	_, port, err := net.SplitHostPort(bind)
+	if err != nil {
+		return "", fmt.Errorf("%q is not host:port: %w", c.Bind, err)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return "", fmt.Errorf("port %q is not a number up to 65535", port)
+	} else if n == 0 && c.Bind == "0" {
+		return "", errors.New("port 0 needs a host")
+	}
+	return bind, nil
 }

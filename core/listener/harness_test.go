@@ -1,0 +1,192 @@
+package listener
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"io"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const patience = 10 * time.Second
+
+// port is a running listener whose streams echo, each on a goroutine.
+type port struct {
+	*Listener
+	t     *testing.T
+	infos chan Info
+}
+
+func open(t *testing.T, cfg Config) *port {
+	t.Helper()
+	cfg.Bind = "127.0.0.1:0"
+	l, err := Open(cfg, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &port{Listener: l, t: t, infos: make(chan Info, 1000)}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := l.Run(context.Background(), p.serve); err != nil {
+			t.Error(err)
+		}
+	}()
+	t.Cleanup(func() {
+		_ = l.Close()
+		<-ended
+		eventually(t, "the echoes' end", func() bool { return l.Stats().Current == 0 })
+	})
+	return p
+}
+
+// serve echoes on a.
+func (p *port) serve(a Accepted) {
+	p.infos <- a.Info
+	if a.Conn == nil {
+		f := os.NewFile(uintptr(a.FD), "accepted")
+		nc, err := net.FileConn(f)
+		if err != nil {
+			p.t.Error(err)
+		}
+		_ = f.Close()
+		a.Conn = nc
+	}
+	go func() {
+		_, _ = io.Copy(struct{ io.Writer }{a.Conn}, struct{ io.Reader }{a.Conn})
+		_ = a.Close()
+	}()
+}
+
+// dial is a plain TCP client.
+func (p *port) dial() net.Conn {
+	p.t.Helper()
+	nc, err := net.Dial("tcp", p.Addr().String())
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { _ = nc.Close() })
+	_ = nc.SetDeadline(time.Now().Add(patience))
+	return nc
+}
+
+// echo sends a text and awaits it.
+func echo(t *testing.T, nc net.Conn) {
+	t.Helper()
+	text := []byte("through and back")
+	if _, err := nc.Write(text); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, len(text))
+	if _, err := io.ReadFull(nc, got); err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != string(text) {
+		t.Fatalf("got %q", got)
+	}
+}
+
+// closes waits until the far end has closed.
+func closes(t *testing.T, nc net.Conn) {
+	t.Helper()
+	_, err := io.Copy(io.Discard, nc)
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		t.Fatal("connection was left open")
+	}
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(patience); !ok(); <-tick.C {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain for: %s", what)
+		}
+	}
+}
+
+// pki is a certificate authority with a server's and a client's certificate.
+type pki struct {
+	dir    string
+	pool   *x509.CertPool
+	client tls.Certificate
+}
+
+func newPKI(t *testing.T) *pki {
+	t.Helper()
+	p := &pki{dir: t.TempDir(), pool: x509.NewCertPool()}
+	caKey, ca := certify(t, &x509.Certificate{
+		Subject: pkix.Name{CommonName: "test ca"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}, nil, nil)
+	p.pool.AddCert(ca)
+	p.write(t, "ca.pem", "CERTIFICATE", ca.Raw)
+	key, cert := certify(t, &x509.Certificate{Subject: pkix.Name{CommonName: "localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}, ca, caKey)
+	p.write(t, "cert.pem", "CERTIFICATE", cert.Raw)
+	der, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.write(t, "key.pem", "EC PRIVATE KEY", der)
+	key, cert = certify(t, &x509.Certificate{
+		Subject:     pkix.Name{CommonName: "meter-7", Organization: []string{"Works"}, Country: []string{"DE"}},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}, ca, caKey)
+	p.client = tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key}
+	return p
+}
+
+func certify(t *testing.T, c, ca *x509.Certificate, caKey *ecdsa.PrivateKey) (*ecdsa.PrivateKey, *x509.Certificate) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.SerialNumber, c.NotBefore, c.NotAfter = big.NewInt(time.Now().UnixNano()), time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	if ca == nil {
+		ca, caKey = c, key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, ca, key.Public(), caKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key, out
+}
+
+func (p *pki) write(t *testing.T, name, kind string, der []byte) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(p.dir, name), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// config is a default listener with the authority's files.
+func (p *pki) config(proto Proto) Config {
+	c := Default(proto, "test")
+	c.TLS.CertFile, c.TLS.KeyFile, c.TLS.CACertFile = filepath.Join(p.dir, "cert.pem"), filepath.Join(p.dir, "key.pem"), filepath.Join(p.dir, "ca.pem")
+	return c
+}
+
+// trust is a client's configuration.
+func (p *pki) trust() *tls.Config { return &tls.Config{RootCAs: p.pool, ServerName: "127.0.0.1"} }
