@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -70,7 +71,7 @@ func find(dirs []string, name, want string) (*artefact, error) {
 			return &artefact{dir: filepath.Dir(path), path: path, kind: kind, code: code}, nil
 		}
 	}
-	return nil, fmt.Errorf("not found: looked for %s", strings.Join(looked, ", "))
+	return nil, fmt.Errorf("%w: looked for %s", fs.ErrNotExist, strings.Join(looked, ", "))
 }
 
 // readManifest reads the manifest beside the artefact or inside it; if there

@@ -68,6 +68,8 @@ func (i *Instance) launch(ctx context.Context) (*process, error) {
 		SkipHostEnv:      true,
 		StartTimeout:     i.t.cfg.StartTimeout,
 		Stderr:           &stderr{log: i.spec.Log},
+		SyncStderr:       &stderr{log: i.spec.Log}, // what a Go plugin prints once it serves
+		SyncStdout:       &stderr{log: i.spec.Log},
 		Logger:           hclog.NewNullLogger(),
 		RunnerFunc: func(_ hclog.Logger, c *exec.Cmd, _ string) (runner.Runner, error) {
 			cmd := i.img.command(i.spec.Name)

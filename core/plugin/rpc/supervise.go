@@ -12,9 +12,9 @@ import (
 	"github.com/dunlinmq/dunlin/pluginsdk/contract/pluginpb"
 )
 
-// start starts a process.
+// start starts a process. Each step has StartTimeout; all of them have twice that.
 func (i *Instance) start(ctx context.Context) (*process, error) {
-	ctx, cancel := context.WithTimeout(ctx, i.t.cfg.StartTimeout)
+	ctx, cancel := context.WithTimeout(ctx, 2*i.t.cfg.StartTimeout)
 	defer cancel()
 	return i.launch(ctx)
 }

@@ -1,0 +1,80 @@
+// Command plug is the process plugin of this package's tests: what it does with
+// a message is in the message's payload.
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	sdk "github.com/dunlinmq/dunlin/pluginsdk"
+	"github.com/dunlinmq/dunlin/pluginsdk/contract"
+)
+
+type plug struct{ Refuse bool }
+
+func (p *plug) Configure(config []byte) error {
+	if err := json.Unmarshal(config, p); err != nil {
+		return err
+	}
+	if p.Refuse {
+		return errors.New("refuse is set")
+	}
+	return nil
+}
+
+func (p *plug) OnPublish(e *sdk.MessageEvent) sdk.Verdict {
+	payload := e.PayloadBytes()
+	switch {
+	case bytes.Equal(payload, []byte("crash")):
+		println("about to crash") // past what go-plugin makes of os.Stderr
+		os.Exit(3)
+	case bytes.Equal(payload, []byte("hang")):
+		select {}
+	case bytes.HasPrefix(payload, []byte("sleep ")):
+		ms, _ := strconv.Atoi(string(payload[6:]))
+		<-time.After(time.Duration(ms) * time.Millisecond)
+	case bytes.Equal(payload, []byte("bad")):
+		return sdk.Verdict{Action: contract.Continue}
+	case bytes.Equal(payload, []byte("env")):
+		payload = []byte(fmt.Sprint(os.Getenv("HOME"), os.Getenv("PATH"), os.Getenv("DUNLIN_TEST_SECRET")))
+	case bytes.Equal(payload, []byte("print")):
+		fmt.Fprintln(os.Stderr, "to stderr")
+		fmt.Println("to stdout")
+	case bytes.Equal(payload, []byte("pid")):
+		payload = []byte(strconv.Itoa(os.Getpid()))
+	case bytes.Equal(payload, []byte("publish")):
+		err := sdk.Publish(sdk.Message{Topic: "from/plug", Payload: []byte("hello"), QoS: 1})
+		payload = []byte(fmt.Sprint(err))
+	}
+	topic := "ok/" + e.Topic()
+	out := bytes.Clone(payload)
+	return sdk.Verdict{Action: sdk.Rewrite, Message: &sdk.MessageChange{Topic: &topic, Payload: &out}}
+}
+
+func (p *plug) OnPublished(e *sdk.MessageEvent) {
+	sdk.AddCounter(1, 1)
+	sdk.Log(sdk.Info, "published "+e.Topic())
+}
+
+func (p *plug) OnRetainedStore(e *sdk.RetainEvent) sdk.Verdict {
+	if err := e.Keep(time.Minute); err != nil {
+		return sdk.Verdict{Action: sdk.Deny, Reason: 0x97}
+	}
+	return sdk.Verdict{Action: sdk.Allow}
+}
+
+func (p *plug) OnRetainedRead(e *sdk.RetainedReadEvent) sdk.Verdict {
+	if err := e.Deliver(); err != nil {
+		sdk.Log(sdk.Error, err.Error())
+	}
+	return sdk.Verdict{}
+}
+
+var _ = sdk.Register(&plug{})
+
+func main() { sdk.Main() }
