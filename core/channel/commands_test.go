@@ -60,6 +60,7 @@ func (w *world) client(name, verb string, k words) error {
 	case verb == "backlog":
 		l.backlog = k.num("bytes")
 		l.turn(l.m.Run)
+		l.receive(nil)
 		return nil
 	case verb == "raw":
 		b, err := hex.DecodeString(k.str("hex"))
