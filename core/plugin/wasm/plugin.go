@@ -166,7 +166,10 @@ func (r *run) try(from, n int, frame []byte) error {
 	if r.faults >= maxFaults {
 		return fmt.Errorf("%w: %w", errFaultLimit, r.last)
 	}
-	start := time.Now()
+	var start time.Time // of a try after a fault: the first is not worth a look at the clock
+	if r.faults > 0 {
+		start = time.Now()
+	}
 	g, err := r.sh.guest()
 	if err == nil {
 		if err = g.run(r.c, from, n, frame); err == nil {
@@ -178,7 +181,11 @@ func (r *run) try(from, n int, frame []byte) error {
 		err = fmt.Errorf("%w: %w", errFaultRate, r.last)
 	}
 	r.faults++
-	r.sh.p.fault(err, time.Since(start))
+	took := time.Duration(0)
+	if !start.IsZero() {
+		took = time.Since(start)
+	}
+	r.sh.p.fault(err, took)
 	return err
 }
 
