@@ -264,15 +264,7 @@ func (r *rig) stop() {
 // dial returns a client and its machine.
 func (r *rig) dial() (*client, *machine) {
 	r.t.Helper()
-	nc, err := net.Dial("tcp", r.ln.Addr().String())
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	r.t.Cleanup(func() { _ = nc.Close() })
-	sc, err := r.ln.Accept()
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	nc, sc := r.pair()
 	a, err := r.accept(sc)
 	if err != nil {
 		r.t.Fatal(err)
@@ -291,6 +283,21 @@ func (r *rig) dial() (*client, *machine) {
 		r.t.Fatal(err)
 	}
 	return &client{Conn: nc, t: r.t}, m
+}
+
+// pair returns both ends of a new connection.
+func (r *rig) pair() (client, server net.Conn) {
+	r.t.Helper()
+	nc, err := net.Dial("tcp", r.ln.Addr().String())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { _ = nc.Close() })
+	sc, err := r.ln.Accept()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return nc, sc
 }
 
 // client is the far end.

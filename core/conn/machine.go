@@ -18,7 +18,8 @@ type Machine interface {
 	// because the machine closes on a packet that is too large.
 	Input(io *channel.IO, b []byte) (consumed int)
 	// Run handles what others left for the machine (mailbox, commands). It is
-	// called after every Wake, once for many, and when a backlog has drained.
+	// called after every Wake, once for many; and, for a machine that held back,
+	// when a backlog has drained and when 64 KiB or more of IO.Out were sent.
 	Run(io *channel.IO)
 	// Tick is called when IO.Deadline has passed. The deadline is 0 during the
 	// call: the machine sets the next one.

@@ -20,8 +20,11 @@ func (w *worker) flush(c *Conn) {
 		return
 	}
 	w.io.Out = out[:0]
-	if err := c.send(out); err != nil {
+	switch err := c.send(out); {
+	case err != nil:
 		w.lose(c, err)
+	case len(out) >= outBatch && c.backlog == nil && c.stream == nil:
+		c.state.Or(woken) // it may have held back because of what is gone now
 	}
 }
 

@@ -124,6 +124,7 @@ func (s *stream) write(p []byte) {
 		s.st.out = newBuffer(len(p))
 	}
 	s.st.out.write(p)
+	s.st.told = s.st.told || len(p) >= outBatch
 	s.startLocked()
 }
 
