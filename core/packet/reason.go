@@ -135,6 +135,22 @@ func (c ReasonCode) String() string {
 // Failed tells whether the code reports a failure: 0x80 and above.
 func (c ReasonCode) Failed() bool { return c >= 0x80 }
 
+// For is c if a server may put it into a packet of type t, else the code that
+// comes nearest: a refusal of the client stays one (NotAuthorized), any other
+// failure is UnspecifiedError, the rest Success. So a code that a plugin chose
+// never makes a packet that a client must refuse.
+func (c ReasonCode) For(t Type) ReasonCode {
+	switch {
+	case c.allowed(t, true):
+		return c
+	case !c.Failed():
+		return Success
+	case (c == BadUserNameOrPassword || c == Banned || c == BadAuthenticationMethod) && NotAuthorized.allowed(t, true):
+		return NotAuthorized
+	}
+	return UnspecifiedError
+}
+
 // allowed tells whether the sender on the given side may put c into a packet
 // of type t.
 func (c ReasonCode) allowed(t Type, fromServer bool) bool {

@@ -132,3 +132,20 @@ func TestShortForms(t *testing.T) {
 		{"bytes after the properties of DISCONNECT", from5, []byte{0xe0, 3, 0, 0, 0}, MalformedPacket},
 	})
 }
+
+// TestReasonCodeFor puts every code into every packet of a server that has one:
+// a client takes what comes out [MQTT-3.2.2-8] [MQTT-3.4.2-1] [MQTT-3.9.3-2].
+func TestReasonCodeFor(t *testing.T) {
+	for _, kind := range []Type{TypeConnack, TypePuback, TypePubrec, TypeSuback, TypeUnsuback, TypeDisconnect} {
+		for i := range 256 {
+			c := ReasonCode(i)
+			got := c.For(kind)
+			if !got.allowed(kind, true) || got.Failed() != c.Failed() || c.allowed(kind, true) && got != c {
+				t.Errorf("0x%02x becomes 0x%02x in %v", i, byte(got), kind)
+			}
+		}
+	}
+	if got := Banned.For(TypeDisconnect); got != NotAuthorized {
+		t.Errorf("banned becomes %v", got)
+	}
+}
