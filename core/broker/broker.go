@@ -45,6 +45,7 @@ func New(cfg Config, hooks *hook.Points, r *router.Router) *Broker {
 // are written when the batch is flushed.
 func (k *Broker) Publish(b *router.Batch, es []hook.PublishEvent) {
 	k.number(b, es)
+	k.stopLoops(es)
 	for _, fold := range k.hooks.MessagePublish.Chain() {
 		fold(es)
 	}
@@ -70,6 +71,17 @@ func (k *Broker) number(b *router.Batch, es []hook.PublishEvent) {
 		m.ID = message.ID{Node: k.cfg.Node, Incarnation: k.cfg.Incarnation, Seq: seq + uint64(i) + 1}
 		if m.Time == 0 {
 			m.Time = b.Now
+		}
+	}
+}
+
+// stopLoops denies what plugins have published on too often, before they see it
+// once more.
+func (k *Broker) stopLoops(es []hook.PublishEvent) {
+	for i := range es {
+		if e := &es[i]; e.Msg.Hops > MaxHops && passes(e.Verdict) {
+			e.Verdict, e.Reason = hook.Deny, packet.QuotaExceeded
+			k.dropped(e, "loop")
 		}
 	}
 }
@@ -110,11 +122,11 @@ func (k *Broker) route(b *router.Batch, e *hook.PublishEvent) {
 		}
 	case e.Verdict == hook.Drop:
 		e.Reason = packet.Success
-	case e.Msg.Hops > MaxHops:
-		e.Verdict, e.Reason = hook.Deny, packet.QuotaExceeded
-		k.dropped(e, "loop")
 	default:
 		e.Verdict, e.Reason = hook.Allow, k.dispatch(b, e)
+	}
+	if e.Verdict == hook.Deny {
+		return
 	}
 	for _, m := range e.Also {
 		k.PublishOne(b, m)

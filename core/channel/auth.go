@@ -16,12 +16,16 @@ func (c *Channel) authenticate(io *IO, t *turn, e *hook.AuthEvent) {
 	c.pending.auth = e
 	t.count.ClientAuthenticate++
 	c.env.Access.Authenticate(&c.zone.Access, e)
-	switch e.Verdict {
-	case hook.Allow:
+	switch {
+	case e.Verdict == hook.Allow:
 		c.claim(io, t)
-	case hook.Continue:
+	case e.Verdict == hook.Continue && e.Method != "": // else no AUTH [MQTT-4.12.0-6]
 		c.state = authenticating
-		io.Out = c.appendBounded(io.Out, c.authPacket(packet.ContinueAuthentication, e))
+		if p := c.authPacket(packet.ContinueAuthentication, e); c.takes(p) {
+			io.Out = packet.Append(io.Out, c.version, p)
+		} else {
+			c.refuse(io, tooSmall)
+		}
 	default:
 		c.refuse(io, &fault{denial(e), e.Text})
 	}
@@ -74,12 +78,10 @@ func (c *Channel) reauthenticate(io *IO, e *hook.AuthEvent) *fault {
 		if c.cache != nil {
 			c.cache.Clear()
 		}
-		io.Out = c.appendBounded(io.Out, c.authPacket(packet.Success, e))
+		return c.answer(io, c.authPacket(packet.Success, e))
 	case hook.Continue:
 		c.reauth = e
-		io.Out = c.appendBounded(io.Out, c.authPacket(packet.ContinueAuthentication, e))
-	default:
-		return &fault{denial(e), e.Text} // [MQTT-4.12.1-2]
+		return c.answer(io, c.authPacket(packet.ContinueAuthentication, e))
 	}
-	return nil
+	return &fault{denial(e), e.Text} // [MQTT-4.12.1-2]
 }

@@ -119,15 +119,21 @@ type turn struct {
 	msgs    []*message.Message
 	deliver []hook.DeliverEvent
 	count   metrics.Counters
+	sent    int // bytes in IO.Out when the call began
 }
 
 var turns = sync.Pool{New: func() any { return new(turn) }}
 
-func (c *Channel) begin() *turn { return turns.Get().(*turn) }
+func (c *Channel) begin(io *IO) *turn {
+	t := turns.Get().(*turn)
+	t.sent = len(io.Out)
+	return t
+}
 
 func (c *Channel) finish(io *IO, t *turn) {
 	c.settle(io, t)
 	t.decoder.Release()
+	t.count.BytesSent += uint64(max(0, len(io.Out)-t.sent))
 	c.env.Metrics.Stripe(int(c.client.Conn)).Flush(&t.count)
 	turns.Put(t)
 }
@@ -147,7 +153,7 @@ func (c *Channel) settle(io *IO, t *turn) {
 // they took. PUBLISHes that follow each other are authorised, published and
 // acknowledged together.
 func (c *Channel) Input(io *IO, b []byte) (n int) {
-	t := c.begin()
+	t := c.begin(io)
 	defer c.finish(io, t)
 	t.decoder.Version, t.decoder.MaxSize = c.version, c.zone.MaxPacketSize
 	for n < len(b) && c.state != closed && c.state != claiming {
@@ -162,6 +168,7 @@ func (c *Channel) Input(io *IO, b []byte) (n int) {
 			break
 		}
 		n += used
+		t.count.PacketsReceived++
 		c.lastSeen = io.Batch.Now
 		if pub, ok := p.(*packet.Publish); ok && c.state == connected {
 			if f := c.take(io, t, pub); f != nil {
@@ -176,6 +183,7 @@ func (c *Channel) Input(io *IO, b []byte) (n int) {
 		}
 	}
 	c.flush(io, t)
+	t.count.BytesReceived += uint64(n)
 	if c.state == closed {
 		return len(b)
 	}
@@ -197,6 +205,10 @@ func (c *Channel) handle(io *IO, t *turn, p packet.Packet) {
 	case *packet.Auth:
 		f = c.handleAuth(io, t, p)
 	default:
+		if _, leaves := p.(*packet.Disconnect); leaves && c.state != connected {
+			c.close(io) // [MQTT-3.1.2-30] lets a client leave before its CONNACK
+			return
+		}
 		if c.state != connected {
 			f = &fault{packet.ProtocolError, "packet before the end of authentication"}
 			break
@@ -230,7 +242,7 @@ func (c *Channel) handleConnected(io *IO, t *turn, p packet.Packet) *fault {
 // Run does what other goroutines have left: the answer to a claim, an eviction,
 // deliveries; and goes on sending where the socket had no room.
 func (c *Channel) Run(io *IO) {
-	t := c.begin()
+	t := c.begin(io)
 	defer c.finish(io, t)
 	if c.state == awaitConnect && c.lastSeen == 0 {
 		c.lastSeen = io.Batch.Now
@@ -245,7 +257,7 @@ func (c *Channel) Run(io *IO) {
 
 // Tick does what is due at the deadline.
 func (c *Channel) Tick(io *IO) {
-	t := c.begin()
+	t := c.begin(io)
 	defer c.finish(io, t)
 	now := io.Batch.Now
 	switch {

@@ -32,11 +32,12 @@ func (c *Channel) fail(io *IO, f *fault) {
 		return
 	}
 	if c.version == packet.V50 {
-		d := packet.Disconnect{Code: f.code}
-		if c.limits.problemInfo && f.text != "" {
-			d.Props = packet.AppendStringProp(nil, packet.PropReasonString, f.text)
+		code := f.code.For(packet.TypeDisconnect)
+		if d := (packet.Disconnect{Code: code, Props: c.reasonString(f)}); c.takes(&d) {
+			io.Out = packet.Append(io.Out, c.version, &d)
+		} else { // [MQTT-3.14.2-3]
+			io.Out = packet.Append(io.Out, c.version, &packet.Disconnect{Code: code})
 		}
-		io.Out = c.appendBounded(io.Out, &d)
 	}
 	c.depart(io, f.code, wordFor(f.code), true)
 	c.close(io)
@@ -159,17 +160,30 @@ func wordFor(code packet.ReasonCode) string {
 	return "protocol_error"
 }
 
-// appendBounded appends p unless it is larger than the client takes; then
-// without its Reason String and User Properties [MQTT-3.14.2-3].
-func (c *Channel) appendBounded(out []byte, p packet.Packet) []byte {
-	at := len(out)
-	out = packet.Append(out, c.version, p)
-	if c.limits.maxPacket == 0 || uint32(len(out)-at) <= c.limits.maxPacket {
-		return out
+// takes tells whether p is within the client's Maximum Packet Size
+// [MQTT-3.1.2-24]. A client that took its CONNACK, of 5 bytes or more, takes
+// every acknowledgement and every DISCONNECT without properties.
+func (c *Channel) takes(p packet.Packet) bool {
+	return c.limits.maxPacket == 0 || uint32(len(packet.Append(nil, c.version, p))) <= c.limits.maxPacket
+}
+
+// tooSmall ends a connection whose client owes itself an answer: it may not be
+// sent, and without it the client would wait for ever.
+var tooSmall = &fault{packet.PacketTooLarge, "the answer exceeds the client's maximum packet size"}
+
+// answer appends p, which the client waits for, if it takes it.
+func (c *Channel) answer(io *IO, p packet.Packet) *fault {
+	if !c.takes(p) {
+		return tooSmall
 	}
-	out = out[:at]
-	if d, ok := p.(*packet.Disconnect); ok && d.Props != nil {
-		return c.appendBounded(out, &packet.Disconnect{Code: d.Code})
+	io.Out = packet.Append(io.Out, c.version, p)
+	return nil
+}
+
+// reasonString is f's text as a property, if the client wants it.
+func (c *Channel) reasonString(f *fault) packet.Props {
+	if c.version != packet.V50 || f.text == "" || !c.limits.problemInfo {
+		return nil
 	}
-	return out
+	return packet.AppendStringProp(nil, packet.PropReasonString, f.text)
 }

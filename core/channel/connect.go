@@ -19,6 +19,7 @@ type handshake struct {
 	packet   *packet.Connect
 	auth     *hook.AuthEvent
 	assigned string // the client id that the server gave; "": the client's own
+	props    packet.Props // of the CONNACK
 }
 
 // handleConnect takes the steps up to authentication, in this order:
@@ -134,8 +135,14 @@ func (c *Channel) adopt(p *packet.Connect) {
 	}
 }
 
-// claim asks for the session; the handshake goes on in admit.
+// claim asks for the session; the handshake goes on in admit. A client that
+// cannot take the CONNACK gets no session.
 func (c *Channel) claim(io *IO, t *turn) {
+	c.pending.props = c.connackProps(c.pending)
+	if !c.takes(&packet.Connack{Props: c.pending.props}) {
+		c.refuse(io, tooSmall)
+		return
+	}
 	q := &registry.ClaimRequest{
 		ID: c.client.ID, Clean: c.client.CleanStart, Runner: c.wake, Session: c.zone.sessionFor(c.version),
 		Done: c.claimed,
@@ -184,7 +191,7 @@ func (c *Channel) admit(io *IO, t *turn, answer *registry.Claim) {
 	c.cache = access.NewCache(c.zone.ACLCacheSize)
 	t.count.ClientConnected++
 	io.Out = packet.Append(io.Out, c.version, &packet.Connack{
-		SessionPresent: answer.Present, Props: c.connackProps(h),
+		SessionPresent: answer.Present, Props: h.props,
 	})
 	c.tellConnected(io, answer.Present)
 	window := uint16(65535)
@@ -213,15 +220,29 @@ func (c *Channel) tellConnected(io *IO, present bool) {
 }
 
 // refuse answers a CONNECT with a code >= 0x80 and closes. The will is never
-// published.
+// published. Before 5.0 a code without a word there closes without an answer
+// [3.1.1 MQTT-3.2.2-6].
 func (c *Channel) refuse(io *IO, f *fault) {
-	k := packet.Connack{Code: f.code}
-	if c.version == packet.V50 && f.text != "" && c.limits.problemInfo {
-		k.Props = packet.AppendStringProp(nil, packet.PropReasonString, f.text)
-	}
 	c.will = nil
-	io.Out = c.appendBounded(io.Out, &k)
+	code := f.code.For(packet.TypeConnack)
+	k := packet.Connack{Code: code, Props: c.reasonString(f)}
+	if !c.takes(&k) {
+		k.Props = nil // [MQTT-3.2.2-19]
+	}
+	if c.takes(&k) && (c.version == packet.V50 || sayable(code)) {
+		io.Out = packet.Append(io.Out, c.version, &k)
+	}
 	c.close(io)
+}
+
+// sayable tells whether the return codes of 3.x say what code says.
+func sayable(code packet.ReasonCode) bool {
+	switch code {
+	case packet.ServerUnavailable, packet.ServerBusy, packet.QuotaExceeded, packet.ConnectionRateExceeded,
+		packet.UseAnotherServer, packet.ServerMoved:
+		return true
+	}
+	return packet.ConnackV3(code) != packet.ConnackV3(packet.ServerUnavailable)
 }
 
 // retainAvailable tells whether a provider keeps retained messages.

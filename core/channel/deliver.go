@@ -80,7 +80,7 @@ func (c *Channel) emit(io *IO, t *turn) {
 			continue
 		}
 		c.fill(io, t, &t.out, i)
-		if c.limits.maxPacket > 0 && packet.SizePublish(c.version, &t.out) > int(c.limits.maxPacket) {
+		if !c.fits(&t.out, o.Msg) {
 			c.tooLarge(io, t, i)
 			continue
 		}
@@ -120,6 +120,22 @@ func (c *Channel) fill(io *IO, t *turn, p *packet.PublishOut, i int) {
 	}
 }
 
+// fits tells whether the client takes the packet, if need be without its alias.
+func (c *Channel) fits(p *packet.PublishOut, m *message.Message) bool {
+	limit := int(c.limits.maxPacket)
+	if limit == 0 || packet.SizePublish(c.version, p) <= limit {
+		return true
+	}
+	if p.TopicAlias == 0 {
+		return false
+	}
+	if p.Topic != "" {
+		c.aliases.forget(p.Topic) // the client will not have been told of it
+	}
+	p.Topic, p.TopicAlias = m.Topic[c.mountOf(m):], 0
+	return packet.SizePublish(c.version, p) <= limit
+}
+
 // mountOf is how much of a topic the client does not see.
 func (c *Channel) mountOf(m *message.Message) int {
 	if len(c.mount) <= len(m.Topic) && m.Topic[:len(c.mount)] == c.mount {
@@ -132,9 +148,6 @@ func (c *Channel) mountOf(m *message.Message) int {
 // completed, so that the window goes on [MQTT-3.1.2-25].
 func (c *Channel) tooLarge(io *IO, t *turn, i int) {
 	o := t.effects.Send[i]
-	if t.out.TopicAlias != 0 && t.out.Topic != "" {
-		c.aliases.forget(t.out.Topic) // the client has not been told of it
-	}
 	c.dropped(o.Msg, "too_large")
 	t.count.DeliveryDroppedTooLarge++
 	if o.QoS > 0 {

@@ -126,7 +126,12 @@ func (c *Channel) acknowledge(io *IO, t *turn) {
 		}
 		ack := packet.Ack{Kind: packet.TypePuback, PacketID: k.id}
 		if k.event >= 0 {
-			ack.Code = t.pubs[k.event].Reason
+			ack.Code = t.pubs[k.event].Reason.For(packet.TypePuback)
+		}
+		if ack.Code.Failed() && c.version != packet.V50 && !byRule(ack.Code) {
+			c.sess.Release(k.id) // sent again, it is a new message
+			c.fail(io, &fault{ack.Code, "the message could not be taken"})
+			return
 		}
 		if k.qos == 2 {
 			ack.Kind = packet.TypePubrec
@@ -139,6 +144,18 @@ func (c *Channel) acknowledge(io *IO, t *turn) {
 		}
 		io.Out = packet.Append(io.Out, c.version, &ack)
 	}
+}
+
+// byRule tells of a refusal that a 3.x client, which cannot be told of it, gets
+// acknowledged all the same [3.1.1 MQTT-3.3.5-2]. What failed for another reason
+// is not acknowledged: nobody has it, and closing makes the client send it again
+// [3.1.1 MQTT-4.8.0-2].
+func byRule(code packet.ReasonCode) bool {
+	switch code {
+	case packet.NotAuthorized, packet.TopicNameInvalid, packet.PayloadFormatInvalid:
+		return true
+	}
+	return false
 }
 
 // handleAck is PUBACK, PUBREC, PUBREL or PUBCOMP from the client.

@@ -14,6 +14,14 @@ import (
 // caps again for what hooks changed, acl, session, router, SUBACK, retained.
 func (c *Channel) handleSubscribe(io *IO, t *turn, p *packet.Subscribe) *fault {
 	t.count.PacketsSubscribeReceived++
+	for i := range p.Filters {
+		if c.version != packet.V50 && illFormed(p.Filters[i].Filter) {
+			return &fault{packet.TopicFilterInvalid, "topic filter is ill-formed"} // [3.1.1 MQTT-4.8.0-1]
+		}
+	}
+	if !c.takes(&packet.Suback{PacketID: p.PacketID, Codes: make([]packet.ReasonCode, len(p.Filters))}) {
+		return tooSmall
+	}
 	id, _ := p.Props.Varint(packet.PropSubscriptionID)
 	ev := hook.SubscribeEvent{Client: c.client, Props: p.Props, Filters: p.Filters, Codes: make([]packet.ReasonCode, len(p.Filters))}
 	if chain := c.env.Hooks.ClientSubscribe.Chain(); chain != nil {
@@ -32,6 +40,7 @@ func (c *Channel) handleSubscribe(io *IO, t *turn, p *packet.Subscribe) *fault {
 		if ev.Codes[i] < packet.UnspecifiedError {
 			ev.Codes[i], fresh = c.subscribe(&ev.Filters[i], id, fresh)
 		}
+		ev.Codes[i] = ev.Codes[i].For(packet.TypeSuback)
 	}
 	io.Out = packet.Append(io.Out, c.version, &packet.Suback{PacketID: p.PacketID, Codes: ev.Codes})
 	t.count.PacketsSubackSent++
@@ -57,6 +66,12 @@ func (c *Channel) checkFilter(f *packet.Filter) packet.ReasonCode {
 	return packet.Success
 }
 
+// illFormed tells whether the filter breaks the grammar of every version, which
+// does not know shared subscriptions [MQTT-4.7.1-1] [MQTT-4.7.3-1].
+func illFormed(filter string) bool {
+	return filter == "" || topic.ValidateFilter(filter) != nil && topic.ValidateFilter("/"+filter) != nil
+}
+
 // authoriseSubscribe asks the acl for the filters that still stand.
 func (c *Channel) authoriseSubscribe(io *IO, ev *hook.SubscribeEvent) (denied bool) {
 	acl := make([]hook.ACLEvent, 0, len(ev.Filters))
@@ -75,7 +90,10 @@ func (c *Channel) authoriseSubscribe(io *IO, ev *hook.SubscribeEvent) (denied bo
 	for j := range acl {
 		if acl[j].Verdict == hook.Deny {
 			denied = true
-			ev.Codes[at[j]] = max(acl[j].Reason, packet.NotAuthorized)
+			ev.Codes[at[j]] = packet.NotAuthorized
+			if acl[j].Reason.Failed() {
+				ev.Codes[at[j]] = acl[j].Reason
+			}
 		}
 	}
 	return denied
@@ -132,13 +150,23 @@ func (c *Channel) readRetained(fresh []hook.RetainedReadEvent) {
 // [MQTT-3.10.4-2, -3].
 func (c *Channel) handleUnsubscribe(io *IO, t *turn, p *packet.Unsubscribe) *fault {
 	t.count.PacketsUnsubscribeReceived++
+	for _, f := range p.Filters {
+		if c.version != packet.V50 && illFormed(f) {
+			return &fault{packet.TopicFilterInvalid, "topic filter is ill-formed"} // [3.1.1 MQTT-4.8.0-1]
+		}
+	}
+	if !c.takes(&packet.Unsuback{PacketID: p.PacketID, Codes: make([]packet.ReasonCode, len(p.Filters))}) {
+		return tooSmall
+	}
 	ev := hook.UnsubscribeEvent{Client: c.client, Props: p.Props, Filters: p.Filters}
 	for _, ask := range c.env.Hooks.ClientUnsubscribe.Chain() {
 		ask(&ev)
 	}
 	codes := make([]packet.ReasonCode, len(ev.Filters))
 	for i, f := range ev.Filters {
-		codes[i] = c.unsubscribe(c.mounted(f))
+		if codes[i] = packet.TopicFilterInvalid; topic.ValidateFilter(f) == nil {
+			codes[i] = c.unsubscribe(c.mounted(f))
+		}
 	}
 	io.Out = packet.Append(io.Out, c.version, &packet.Unsuback{PacketID: p.PacketID, Codes: codes})
 	t.count.PacketsUnsubackSent++
