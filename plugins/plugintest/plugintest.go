@@ -1,3 +1,5 @@
+//go:build !wasip1
+
 // Package plugintest runs a bundled plugin, built from its source, in the
 // broker's real plugin hosts, so that one test holds for the WASM module and
 // for the process. It stands in for the plugin manager: it grants what the
@@ -6,6 +8,7 @@
 package plugintest
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"os/exec"
@@ -51,11 +54,19 @@ type Plugin struct {
 	out      chan Published
 }
 
+// Source is where a plugin comes from. The zero Source is the plugin in the
+// test's directory.
+type Source struct {
+	Package  string // the package to build; "": "."
+	Manifest []byte // nil: plugin.toml of the test's directory
+	Overlay  string // go build's -overlay; "": none
+}
+
 // Open builds the plugin in the test's directory as kind and starts it with
 // config, a JSON object. It is closed with the test.
 func Open(t testing.TB, kind Kind, config string) *Plugin {
 	t.Helper()
-	p, err := TryOpen(t, kind, config)
+	p, err := Source{}.TryOpen(t, kind, config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,32 +76,17 @@ func Open(t testing.TB, kind Kind, config string) *Plugin {
 // TryOpen is Open for a configuration that the plugin may refuse.
 func TryOpen(t testing.TB, kind Kind, config string) (*Plugin, error) {
 	t.Helper()
-	text, err := os.ReadFile("plugin.toml")
+	return Source{}.TryOpen(t, kind, config)
+}
+
+// TryOpen builds and starts the plugin.
+func (src Source) TryOpen(t testing.TB, kind Kind, config string) (*Plugin, error) {
+	t.Helper()
+	p, err := src.prepare(t)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	p := &Plugin{out: make(chan Published, 4096)}
-	if p.Manifest, err = plugin.ParseManifest("plugin.toml", text); err != nil {
-		t.Fatal(err)
-	}
-	core, logs := observer.New(zap.DebugLevel)
-	p.Log = logs
-	spec := &plugin.Spec{
-		Name: p.Manifest.Name, Manifest: p.Manifest, Code: build(t, kind), Path: string(kind),
-		Config: []byte(config), Grants: p.Manifest.Capabilities, Node: Node, Version: "0.0.0-test", Log: zap.New(core),
-	}
-	for _, c := range p.Manifest.Capabilities {
-		switch c {
-		case "publish":
-			spec.Services.Publish = p
-		case "topicstore":
-			spec.Services.TopicStore = true
-		}
-	}
-	for _, h := range p.Manifest.Hooks {
-		k, _ := contract.ParseHook(h.Name)
-		spec.Hooks = append(spec.Hooks, plugin.HookSpec{Hook: k, Fields: p.fields(k), Timeout: 30 * time.Second, MaxPayload: h.MaxPayload})
-	}
+	spec := p.spec(src.build(t, kind), config)
 	if p.instance, err = transport(t, kind).Open(t.Context(), spec); err != nil {
 		return nil, err
 	}
@@ -103,6 +99,43 @@ func TryOpen(t testing.TB, kind Kind, config string) (*Plugin, error) {
 	})
 	p.checkHooks(t)
 	return p, nil
+}
+
+// prepare reads the manifest.
+func (src Source) prepare(t testing.TB) (p *Plugin, err error) {
+	t.Helper()
+	text := src.Manifest
+	if text == nil {
+		if text, err = os.ReadFile("plugin.toml"); err != nil {
+			return nil, err
+		}
+	}
+	p = &Plugin{out: make(chan Published, 4096)}
+	p.Manifest, err = plugin.ParseManifest("plugin.toml", text)
+	return p, err
+}
+
+// spec grants what the manifest asks for.
+func (p *Plugin) spec(code []byte, config string) *plugin.Spec {
+	core, logs := observer.New(zap.DebugLevel)
+	p.Log = logs
+	s := &plugin.Spec{
+		Name: p.Manifest.Name, Manifest: p.Manifest, Code: code, Path: p.Manifest.Name,
+		Config: []byte(config), Grants: p.Manifest.Capabilities, Node: Node, Version: "0.0.0-test", Log: zap.New(core),
+	}
+	for _, c := range p.Manifest.Capabilities {
+		switch c {
+		case "publish":
+			s.Services.Publish = p
+		case "topicstore":
+			s.Services.TopicStore = true
+		}
+	}
+	for _, h := range p.Manifest.Hooks {
+		k, _ := contract.ParseHook(h.Name)
+		s.Hooks = append(s.Hooks, plugin.HookSpec{Hook: k, Fields: p.fields(k), Timeout: 30 * time.Second, MaxPayload: h.MaxPayload})
+	}
+	return s
 }
 
 func transport(t testing.TB, kind Kind) plugin.Transport {
@@ -122,24 +155,30 @@ func transport(t testing.TB, kind Kind) plugin.Transport {
 // built keeps the artefacts of this test binary.
 var built struct {
 	sync.Mutex
-	code map[Kind][]byte
+	code map[string][]byte // by kind and package
 }
 
-// build compiles the plugin in the test's directory.
-func build(t testing.TB, kind Kind) []byte {
+// build compiles the plugin.
+func (src Source) build(t testing.TB, kind Kind) []byte {
 	t.Helper()
 	built.Lock()
 	defer built.Unlock()
-	if code, ok := built.code[kind]; ok {
+	key := string(kind) + " " + src.Package
+	if code, ok := built.code[key]; ok {
 		return code
 	}
 	out := filepath.Join(t.TempDir(), "plugin")
-	args := []string{"build", "-ldflags=-s -w", "-o", out, "."}
-	cmd := exec.CommandContext(t.Context(), "go", args...)
+	args := []string{"build", "-ldflags=-s -w", "-o", out}
+	env := os.Environ()
 	if kind == WASM {
-		cmd = exec.CommandContext(t.Context(), "go", append([]string{"build", "-buildmode=c-shared"}, args[1:]...)...)
-		cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+		args = append(args, "-buildmode=c-shared")
+		env = append(env, "GOOS=wasip1", "GOARCH=wasm")
 	}
+	if src.Overlay != "" {
+		args = append(args, "-overlay="+src.Overlay)
+	}
+	cmd := exec.CommandContext(t.Context(), "go", append(args, cmp.Or(src.Package, "."))...)
+	cmd.Env = env
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, text)
 	}
@@ -148,9 +187,9 @@ func build(t testing.TB, kind Kind) []byte {
 		t.Fatal(err)
 	}
 	if built.code == nil {
-		built.code = map[Kind][]byte{}
+		built.code = map[string][]byte{}
 	}
-	built.code[kind] = code
+	built.code[key] = code
 	return code
 }
 
@@ -180,7 +219,9 @@ func (p *Plugin) fields(k contract.Hook) contract.SlotMask {
 
 // Frame returns a writer for records of hook k that fills what the manifest
 // asks for.
-func (p *Plugin) Frame(k contract.Hook) *contract.Writer { return &contract.Writer{Fields: p.fields(k)} }
+func (p *Plugin) Frame(k contract.Hook) *contract.Writer {
+	return &contract.Writer{Fields: p.fields(k)}
+}
 
 // Call hands the frame to the plugin and returns the verdicts. A fault of the
 // plugin ends the test.

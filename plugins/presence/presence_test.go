@@ -1,3 +1,5 @@
+//go:build !wasip1
+
 package main
 
 import (
@@ -6,8 +8,8 @@ import (
 	"reflect"
 	"testing"
 
-	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 	"github.com/dunlinmq/dunlin/plugins/plugintest"
+	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
 
 // both runs a test against the two forms of the plugin.

@@ -1,3 +1,5 @@
+//go:build !wasip1
+
 package main
 
 import (
@@ -9,8 +11,8 @@ import (
 	"github.com/dunlinmq/dunlin/core/hook"
 	"github.com/dunlinmq/dunlin/core/message"
 	"github.com/dunlinmq/dunlin/core/topicstore"
-	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 	"github.com/dunlinmq/dunlin/plugins/plugintest"
+	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
 
 // broker is what the core does around the plugin: a topic store, and the
