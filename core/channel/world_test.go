@@ -225,6 +225,9 @@ func (w *world) advance(d time.Duration) {
 		w.settle()
 	}
 	w.now = end
+	b := w.batch()
+	w.env.Registry.Due(b)
+	b.Flush()
 }
 
 // lost ends a connection from outside.

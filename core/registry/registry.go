@@ -209,11 +209,17 @@ func (r *Registry) Run(ctx context.Context) error {
 		case <-r.timers.changed:
 		case <-timer.C:
 			b := &router.Batch{Now: time.Now().UnixNano()}
-			for _, c := range r.timers.due(b.Now) {
-				r.expire(b, c)
-			}
+			r.Due(b)
 			b.Flush()
 		}
+	}
+}
+
+// Due publishes the wills and ends the sessions whose time has come at b.Now.
+// Run calls it; without Run its caller turns the clock.
+func (r *Registry) Due(b *router.Batch) {
+	for _, c := range r.timers.due(b.Now) {
+		r.expire(b, c)
 	}
 }
 
