@@ -3,6 +3,7 @@ package channel_test
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,7 +37,7 @@ func (w *world) do(line string) (string, error) {
 	case "stop":
 		w.env.Registry.EvictAll(packet.ServerShuttingDown)
 	default:
-		if err := w.client(f[0], f[1], parseWords(f[2:])); err != nil {
+		if err := w.client(f[0], f[1:]); err != nil {
 			return "", err
 		}
 	}
@@ -44,7 +45,13 @@ func (w *world) do(line string) (string, error) {
 	return w.out.String(), nil
 }
 
-func (w *world) client(name, verb string, k words) error {
+// client runs a verb of one client. Packets joined by + arrive in one read.
+func (w *world) client(name string, f []string) error {
+	var rest []string
+	if i := slices.Index(f, "+"); i >= 0 {
+		f, rest = f[:i], f[i+1:]
+	}
+	verb, k := f[0], parseWords(f[1:])
 	l := w.link(name)
 	if verb == "open" || verb == "connect" && l == nil {
 		l = w.open(name, k.str("peer"), k.str("cert"))
@@ -78,6 +85,12 @@ func (w *world) client(name, verb string, k words) error {
 	if n := k.num("times"); n > 1 {
 		b = []byte(strings.Repeat(string(b), n))
 	}
+	for len(rest) > 0 && err == nil {
+		i := slices.Index(append(rest, "+"), "+")
+		var more []byte
+		more, err = l.encode(rest[0], parseWords(rest[1:i]))
+		b, rest = append(b, more...), rest[min(i+1, len(rest)):]
+	}
 	l.receive(b)
 	return err
 }
@@ -100,7 +113,7 @@ func (l *link) encode(verb string, k words) ([]byte, error) {
 		}
 	case "puback", "pubrec", "pubrel", "pubcomp":
 		kind := map[string]packet.Type{"puback": packet.TypePuback, "pubrec": packet.TypePubrec, "pubrel": packet.TypePubrel, "pubcomp": packet.TypePubcomp}[verb]
-		p = &packet.Ack{Kind: kind, PacketID: id, Code: code}
+		p = &packet.Ack{Kind: kind, PacketID: id, Code: code, Props: k.props(v, "reason", "user")}
 	case "subscribe":
 		s := &packet.Subscribe{PacketID: id, Props: k.props(v, "sid", "user")}
 		for _, f := range k["f"] {
@@ -129,7 +142,7 @@ func connectOf(v packet.Version, k words) *packet.Connect {
 	}
 	if k.has("will") {
 		c.Will = &packet.Will{Topic: k.str("will"), Payload: []byte("gone"), QoS: byte(k.num("willqos")), Retain: k.has("willretain"),
-			Props: k.props(v, "willdelay", "msgexpiry")}
+			Props: k.props(v, "willdelay", "msgexpiry", "format", "ctype", "resp", "corr", "user")}
 	}
 	return c
 }

@@ -18,7 +18,7 @@ import (
 type handshake struct {
 	packet   *packet.Connect
 	auth     *hook.AuthEvent
-	assigned string // the client id that the server gave; "": the client's own
+	assigned string       // the client id that the server gave; "": the client's own
 	props    packet.Props // of the CONNACK
 }
 

@@ -114,10 +114,12 @@ func propText(p packet.Props) string {
 			if d.id != id {
 				continue
 			}
-			switch d.kind {
-			case 's':
+			switch {
+			case id == packet.PropAssignedClientID:
+				fmt.Fprintf(&b, " %s=auto", d.name) // it is random
+			case d.kind == 's':
 				fmt.Fprintf(&b, " %s=%s", d.name, value[2:])
-			case 'u':
+			case d.kind == 'u':
 				fmt.Fprintf(&b, " %s=%s:%s", d.name, users[0][0], users[0][1])
 				users = users[1:]
 			default:
