@@ -33,15 +33,15 @@ func (r *reader) build() *Config {
 	for _, l := range r.leaves {
 		switch l.path[0] {
 		case "node":
-			apply(r, l, 1, nodeKeys, &c.Node)
+			apply(r, l.below(1), nodeKeys, &c.Node)
 		case "topicstore":
-			apply(r, l, 1, storeKeys, &c.Store)
+			apply(r, l.below(1), storeKeys, &c.Store)
 		case "plugins":
-			apply(r, l, 1, pluginKeys, &c.Plugins)
+			apply(r, l.below(1), pluginKeys, &c.Plugins)
 		case "sys":
-			apply(r, l, 1, sysKeys, &c.Sys)
+			apply(r, l.below(1), sysKeys, &c.Sys)
 		case "log":
-			apply(r, l, 1, logKeys, &c.Log)
+			apply(r, l.below(1), logKeys, &c.Log)
 		case "broker":
 			r.broker(l, &c.Router)
 		case "listener":
@@ -67,8 +67,9 @@ func (r *reader) build() *Config {
 	return c
 }
 
-// apply sets the key that l names at path[at:].
-func apply[T any](r *reader, l leaf, at int, t table[T], to *T) {
+// apply sets the key that l names below its section.
+func apply[T any](r *reader, l leaf, t table[T], to *T) {
+	at := l.section
 	if l.empty && len(l.path) <= at {
 		return
 	}
@@ -115,11 +116,11 @@ func dot(at int) string {
 func (r *reader) broker(l leaf, to *router.Config) {
 	const strategy = "shared_subscription_strategy"
 	if len(l.path) != 3 || l.path[2] != strategy {
-		apply(r, l, 1, brokerKeys, to)
+		apply(r, l.below(1), brokerKeys, to)
 		return
 	}
 	var group router.Config
-	apply(r, l, 2, brokerKeys, &group)
+	apply(r, l.below(2), brokerKeys, &group)
 	if to.GroupStrategies == nil {
 		to.GroupStrategies = map[string]router.Strategy{}
 	}
@@ -136,7 +137,7 @@ func (r *reader) zones(global, own []leaf) map[string]*channel.Zone {
 			r.rootKey(l, &base)
 			continue
 		}
-		apply(r, l, 1, zoneKeys, &base)
+		apply(r, l.below(1), zoneKeys, &base)
 	}
 	zones := map[string]*channel.Zone{}
 	add := func(name string) *channel.Zone {
@@ -168,7 +169,7 @@ func (r *reader) zones(global, own []leaf) map[string]*channel.Zone {
 			r.fault(l.path, "is not a key: write zone.<name>.<key>")
 			continue
 		}
-		apply(r, l, 2, zoneKeys, add(l.path[1]))
+		apply(r, l.below(2), zoneKeys, add(l.path[1]))
 	}
 	return zones
 }

@@ -171,7 +171,7 @@ func (r *reader) listeners(leaves []leaf) []lconf {
 		case len(l.path) < 4:
 			r.unknown(l.path, 1, nil)
 		default:
-			apply(r, l, 3, keysOf(listener.Proto(l.path[1])), add(l.path))
+			apply(r, l.below(3), keysOf(listener.Proto(l.path[1])), add(l.path))
 		}
 	}
 	if len(leaves) == 0 {

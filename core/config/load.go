@@ -134,7 +134,14 @@ type reader struct {
 type leaf struct {
 	path []string
 	value
-	empty bool
+	empty   bool
+	section int // how many parts of path name its section
+}
+
+// below is l with n parts of its path read as the section.
+func (l leaf) below(n int) leaf {
+	l.section = n
+	return l
 }
 
 func (r *reader) fault(path []string, format string, args ...any) {

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"github.com/dunlinmq/dunlin/core/server"
+	"github.com/dunlinmq/dunlin/core/sys"
+)
+
+func (a *app) foreground() *cobra.Command {
+	return &cobra.Command{
+		Use:   "foreground",
+		Short: "Run the broker in this process; SIGTERM or SIGINT stops it cleanly",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context()) },
+	}
+}
+
+// serve runs a node until a signal, the admin service or ctx ends it. A second
+// signal ends the process at once.
+func (a *app) serve(ctx context.Context) error {
+	cfg, err := a.load()
+	if err != nil {
+		return faults(err)
+	}
+	log, closeLog, err := newLogger(cfg.Log, a.err)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	ctx, forget := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
+	defer forget()
+	context.AfterFunc(ctx, forget)
+	err = runNode(ctx, cfg, server.Options{Version: sys.Version, Log: log, Stop: stop})
+	if err != nil {
+		log.Error("the node ends with an error", zap.Error(err))
+	} else {
+		log.Info("the node has stopped")
+	}
+	return errors.Join(err, closeLog())
+}

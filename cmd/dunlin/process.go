@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/dunlinmq/dunlin/core/admin"
+	"github.com/dunlinmq/dunlin/core/admin/adminpb"
+	"github.com/dunlinmq/dunlin/core/config"
+	"github.com/dunlinmq/dunlin/core/sys"
+)
+
+// Times that start and stop wait, and how often they look.
+const (
+	startTime = 60 * time.Second
+	stopTime  = 120 * time.Second
+	lookEvery = 50 * time.Millisecond
+)
+
+func (a *app) ping() *cobra.Command {
+	return &cobra.Command{
+		Use:   "ping",
+		Short: "Tell whether the node answers",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			err := a.ask(cmd.Context(), askTime, pong)
+			if err == nil {
+				fmt.Fprintln(a.out, "pong")
+			}
+			return err
+		},
+	}
+}
+
+func pong(ctx context.Context, c *admin.Client) error {
+	_, err := c.CountClients(ctx, &adminpb.CountClientsRequest{})
+	return err
+}
+
+func (a *app) start() *cobra.Command {
+	return &cobra.Command{
+		Use:   "start",
+		Short: "Start the broker in the background and wait until it answers",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return a.launch(cmd.Context()) },
+	}
+}
+
+func (a *app) stop() *cobra.Command {
+	return &cobra.Command{
+		Use:   "stop",
+		Short: "Stop the broker cleanly and wait until it is gone",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			err := a.end(cmd.Context())
+			if err == nil {
+				fmt.Fprintln(a.out, "ok")
+			}
+			return err
+		},
+	}
+}
+
+func (a *app) restart() *cobra.Command {
+	return &cobra.Command{
+		Use:   "restart",
+		Short: "Stop the broker if it runs, then start it",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := a.end(cmd.Context()); err != nil && status.Code(err) != codes.Unavailable {
+				return err
+			}
+			return a.launch(cmd.Context())
+		},
+	}
+}
+
+// end stops the node and waits until it has given its data directory up.
+func (a *app) end(ctx context.Context) error {
+	dir, err := a.dataDir()
+	if err != nil {
+		return err
+	}
+	err = a.ask(ctx, askTime, func(ctx context.Context, c *admin.Client) error {
+		_, err := c.Stop(ctx, &adminpb.StopRequest{})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, stopTime)
+	defer cancel()
+	return until(ctx, "the node has not stopped", func() (bool, error) { return !admin.Running(dir), nil })
+}
+
+// launch starts `dunlin foreground` on its own and waits until it answers. What
+// it writes before its log is open goes to a file that is shown on failure.
+func (a *app) launch(ctx context.Context) error {
+	cfg, err := a.load()
+	if err != nil {
+		return faults(err)
+	}
+	if admin.Running(cfg.Node.DataDir) {
+		return fmt.Errorf("a node is already running with the data directory %s", cfg.Node.DataDir)
+	}
+	console, err := openConsole(cfg)
+	if err != nil {
+		return err
+	}
+	defer console.Close()
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	child := exec.Command(self, "foreground", "--config", cfg.File, "--home", cfg.Home, "--data-dir", cfg.Node.DataDir)
+	child.Stdout, child.Stderr, child.SysProcAttr = console, console, apart()
+	if err := child.Start(); err != nil {
+		return fmt.Errorf("start the broker: %w", err)
+	}
+	gone := make(chan error, 1)
+	go func() { gone <- child.Wait() }()
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	err = until(ctx, "the broker does not answer", func() (bool, error) {
+		select {
+		case err := <-gone:
+			return false, fmt.Errorf("the broker ended at once (%v): see %s", err, console.Name())
+		default:
+			return a.ask(ctx, time.Second, pong) == nil, nil
+		}
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.out, "Dunlin %s is started successfully!\n", sys.Version)
+	return nil
+}
+
+// openConsole opens the file that takes the standard error of a node in the
+// background.
+func openConsole(cfg *config.Config) (*os.File, error) {
+	dir := filepath.Join(cfg.Home, "log")
+	if cfg.Log.File != "" {
+		dir = filepath.Dir(cfg.Log.File)
+	}
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, fmt.Errorf("make the log directory: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "console.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	if err != nil {
+		return nil, fmt.Errorf("open the console log: %w", err)
+	}
+	return f, nil
+}
+
+// until looks again and again until done says so or ctx ends.
+func until(ctx context.Context, what string, done func() (bool, error)) error {
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for {
+		ok, err := done()
+		if ok || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return fmt.Errorf("%s in time", what)
+			}
+			return ctx.Err()
+		case <-look.C:
+		}
+	}
+}
