@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -16,9 +17,12 @@ type document struct {
 	errs  []error
 }
 
-// decodeTOML decodes text into v. Syntax and type faults end it; unknown keys
-// are collected. prefix is for messages.
-func decodeTOML(name string, text []byte, v any) (*document, error) {
+// typeFault is the library's text of a value that has the wrong type.
+var typeFault = regexp.MustCompile(`^toml: line (\d+) \(last key "([^"]*)"\): (.*)$`)
+
+// decodeTOML decodes text into v; name is for messages. Syntax and type faults
+// end it; unknown keys are collected, except in the table free.
+func decodeTOML(name string, text []byte, v any, free string) (*document, error) {
 	if len(text) > maxManifest {
 		return nil, fmt.Errorf("%s: larger than %d bytes", name, maxManifest)
 	}
@@ -29,10 +33,16 @@ func decodeTOML(name string, text []byte, v any) (*document, error) {
 		if errors.As(err, &pe) {
 			return nil, fmt.Errorf("%s:%d: %s", name, pe.Position.Line, strings.TrimPrefix(pe.Message, "toml: "))
 		}
+		if m := typeFault.FindStringSubmatch(err.Error()); m != nil {
+			return nil, fmt.Errorf("%s:%s: %s: %s", name, m[1], m[2], m[3])
+		}
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	known := keysOf(reflect.TypeOf(v), nil)
 	for _, k := range md.Undecoded() {
+		if k[0] == free {
+			continue
+		}
 		d.fault(fmt.Sprintf("unknown key %q%s", k.String(), didYouMean(k[len(k)-1], known)), k...)
 	}
 	return d, nil

@@ -87,7 +87,7 @@ func (d *Duration) UnmarshalText(text []byte) error {
 // faults are reported, each with file and line.
 func ParseManifest(name string, text []byte) (*Manifest, error) {
 	m := &Manifest{State: StateNone, MemoryPages: defaultPages, Fuel: defaultFuel}
-	doc, err := decodeTOML(name, text, m)
+	doc, err := decodeTOML(name, text, m, "")
 	if err != nil {
 		return nil, err
 	}

@@ -55,7 +55,7 @@ func ReadOperator(path string, s Secrets) (*Operator, error) {
 // ParseOperator reads the text of an operator file; name is for messages.
 func ParseOperator(name string, text []byte, s Secrets) (*Operator, error) {
 	var f operatorFile
-	doc, err := decodeTOML(name, text, &f)
+	doc, err := decodeTOML(name, text, &f, "config")
 	if err != nil {
 		return nil, err
 	}
