@@ -26,7 +26,7 @@ func (w *world) bind(what string, k words) {
 			fmt.Fprintf(&w.out, "* acl asked for %d\n", len(es))
 			for i := range es {
 				if es[i].Verdict == hook.Next && es[i].Topic == k.str("deny") {
-					es[i].Verdict = hook.Deny
+					es[i].Verdict, es[i].Reason = hook.Deny, packet.ReasonCode(k.num("code"))
 				}
 			}
 		})
@@ -58,6 +58,8 @@ func (w *world) bind(what string, k words) {
 // authByScript: password "secret" is allowed; method "M" takes one exchange.
 func authByScript(e *hook.AuthEvent, k words) {
 	switch {
+	case e.Client.Username == "continue":
+		e.Verdict = hook.Continue
 	case e.Method == "M" && e.State == nil:
 		e.Verdict, e.State, e.Reply = hook.Continue, "step", []byte("challenge")
 	case e.Method == "M" && string(e.Data) == "answer":
@@ -84,7 +86,7 @@ func (w *world) publishByScript(es []hook.PublishEvent, k words) {
 		case e.Msg.Topic == k.str("drop"):
 			e.Verdict = hook.Drop
 		case e.Msg.Topic == k.str("deny"):
-			e.Verdict, e.Reason = hook.Deny, packet.QuotaExceeded
+			e.Verdict, e.Reason = hook.Deny, packet.ReasonCode(pick(k, "code", int(packet.QuotaExceeded)))
 		case e.Msg.Topic == k.str("from"):
 			m := *e.Msg
 			m.Topic = k.str("to")
