@@ -18,8 +18,10 @@ import (
 	"time"
 )
 
-// binary is the broker under test, built once by TestMain; repo is the checkout.
-var binary, repo string
+// The broker under test, built once by TestMain (or $DUNLIN_BINARY, for one that
+// is built already), the checkout, and a cache of compiled plugins that all
+// brokers of the run share.
+var binary, repo, pluginCache string
 
 func TestMain(m *testing.M) {
 	code, err := runTests(m)
@@ -39,14 +41,25 @@ func runTests(m *testing.M) (int, error) {
 	if repo, err = filepath.Abs(".."); err != nil {
 		return 1, err
 	}
-	binary = filepath.Join(dir, "dunlin")
-	if out, err := exec.Command("go", "build", "-o", binary, "../cmd/dunlin").CombinedOutput(); err != nil {
-		return 1, fmt.Errorf("build the broker: %w\n%s", err, out)
+	pluginCache = filepath.Join(dir, "plugin-cache")
+	if binary = os.Getenv("DUNLIN_BINARY"); binary == "" {
+		binary = filepath.Join(dir, "dunlin")
+		if err := buildBroker(); err != nil {
+			return 1, err
+		}
 	}
 	if _, err := os.Stat(filepath.Join(repo, "build", "plugins", "retainer", "retainer.wasm")); err != nil {
 		return 1, fmt.Errorf("the plugins are not built: run make plugins first: %w", err)
 	}
 	return m.Run(), nil
+}
+
+func buildBroker() error {
+	out, err := exec.Command("go", "build", "-o", binary, "../cmd/dunlin").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("build the broker: %w\n%s", err, out)
+	}
+	return nil
 }
 
 // setup is how a test wants its broker.
@@ -131,8 +144,8 @@ func (b *broker) write(s setup) {
 	}
 	files := map[string]string{
 		"loaded_plugins": loaded.String(),
-		"etc/dunlin.toml": fmt.Sprintf("%s\n[plugins]\ndirs = [%q]\nallow_unpinned = true\n%s",
-			s.config, filepath.Join(repo, "build", "plugins"), s.listeners),
+		"etc/dunlin.toml": fmt.Sprintf("%s\n[plugins]\ndirs = [%q]\ncache_dir = %q\nallow_unpinned = true\n%s",
+			s.config, filepath.Join(repo, "build", "plugins"), pluginCache, s.listeners),
 	}
 	for _, name := range []string{"retainer", "presence"} {
 		text, err := os.ReadFile(filepath.Join(repo, "etc", "plugins", name+".toml"))
@@ -226,6 +239,22 @@ func (b *broker) port(id string) string {
 	return port
 }
 
+// ctl runs a command of `dunlin ctl` and insists that it works.
+func (b *broker) ctl(args ...string) string {
+	b.t.Helper()
+	out, err := b.tryCtl(args...)
+	if err != nil {
+		b.t.Fatalf("ctl %v: %v\n%s", args, err, out)
+	}
+	return out
+}
+
+// tryCtl runs a command of `dunlin ctl` and returns all that it said.
+func (b *broker) tryCtl(args ...string) (string, error) {
+	out, err := b.dunlin(append([]string{"ctl"}, args...)...).CombinedOutput()
+	return string(out), err
+}
+
 // stop ends the broker cleanly and insists on it.
 func (b *broker) stop() {
 	if b.cmd == nil {
@@ -268,27 +297,19 @@ func (b *broker) alive() {
 	c.expect("alive/check", "yes")
 }
 
-// rss is the broker's resident memory in bytes.
-func (b *broker) rss() int64 {
-	b.t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", b.cmd.Process.Pid))
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	var size, resident int64
-	if _, err := fmt.Sscan(string(text), &size, &resident); err != nil {
-		b.t.Fatal(err)
-	}
-	return resident * int64(os.Getpagesize())
-}
-
 // patience is how long a test waits for what must come.
 const patience = 20 * time.Second
 
 // eventually waits for a condition without a fixed sleep being what makes it true.
 func (b *broker) eventually(what string, ok func() bool) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	b.within(patience, what, ok)
+}
+
+// within is eventually with a bound of its own.
+func (b *broker) within(limit time.Duration, what string, ok func() bool) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
