@@ -11,7 +11,8 @@ import (
 // What a plugin may cost beside its calls.
 const (
 	faultBurst, faultRate = 100, 10              // tokens, and how many come back a second
-	faultTime             = 5 * time.Millisecond // of a fault, for one token
+	faultTime             = 5 * time.Millisecond // of a fault, for one token more
+	faultMost             = 20                   // tokens of one fault: the machine may be slow
 	maxText               = 4 << 10              // bytes of a log line or of an error
 )
 
@@ -28,7 +29,7 @@ func (b *bucket) charge(took time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.fill(time.Now(), faultRate, faultBurst)
-	b.tokens -= 1 + float64(took)/float64(faultTime)
+	b.tokens -= min(1+float64(took)/float64(faultTime), faultMost)
 }
 
 // empty tells whether no fault can be afforded now.
