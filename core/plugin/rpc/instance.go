@@ -272,7 +272,7 @@ func (i *Instance) Status() plugin.Status {
 	i.mu.Unlock()
 	if p != nil {
 		s.Instances = 1
-		s.PID, _ = strconv.Atoi(p.child.ID())
+		s.PID, _ = strconv.Atoi(p.child.Load().ID())
 		s.Memory = resident(s.PID)
 	}
 	return s

@@ -23,7 +23,7 @@ import (
 // process is one running process of a plugin and the stream to it.
 type process struct {
 	client *goplugin.Client
-	child  *child
+	child  atomic.Pointer[child] // nil until go-plugin asks for it
 	api    pluginpb.PluginClient
 	stream pluginpb.Plugin_RunClient
 	cancel context.CancelFunc // ends the stream
@@ -71,12 +71,15 @@ func (i *Instance) launch(ctx context.Context) (*process, error) {
 		SyncStderr:       &stderr{log: i.spec.Log}, // what a Go plugin prints once it serves
 		SyncStdout:       &stderr{log: i.spec.Log},
 		Logger:           hclog.NewNullLogger(),
-		RunnerFunc: func(_ hclog.Logger, c *exec.Cmd, _ string) (runner.Runner, error) {
+		RunnerFunc: func(_ hclog.Logger, like *exec.Cmd, _ string) (runner.Runner, error) {
 			cmd := i.img.command(i.spec.Name)
-			cmd.Env = c.Env
-			var err error
-			p.child, err = newChild(i.t.spawn, cmd)
-			return p.child, err
+			cmd.Env = like.Env
+			c, err := newChild(i.t.spawn, cmd)
+			if err != nil {
+				return nil, err
+			}
+			p.child.Store(c)
+			return c, nil
 		},
 	})
 	stop := context.AfterFunc(ctx, p.kill)
@@ -158,8 +161,8 @@ func (p *process) fail(why error) {
 
 // kill kills the process. What go-plugin keeps of it is for cleanup.
 func (p *process) kill() {
-	if p.child != nil {
-		_ = p.child.Kill(context.Background()) // it has ended by itself, or the kernel cannot end it
+	if c := p.child.Load(); c != nil {
+		_ = c.Kill(context.Background()) // it has ended by itself, or the kernel cannot end it
 	}
 }
 
@@ -183,7 +186,7 @@ func (p *process) goodbye(ctx context.Context) error {
 	t := time.NewTimer(exitPatience)
 	defer t.Stop()
 	select {
-	case <-p.child.exited:
+	case <-p.child.Load().exited:
 	case <-ctx.Done():
 	case <-t.C:
 	}

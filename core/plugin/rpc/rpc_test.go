@@ -323,6 +323,10 @@ func TestStopped(t *testing.T) {
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, "it has stopped", func() bool {
+		state, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		return strings.Contains(string(state), ") T ")
+	})
 	if got, err := r.ask("fine"); err != nil || got[0] != "fine" {
 		t.Errorf("%q, %v", got, err)
 	}

@@ -104,7 +104,7 @@ func (i *Instance) lost(p *process) {
 			r.finish(result{err: fmt.Errorf("the process died %d times with frame %d: %w", maxCrashes, f.frame.GetSeq(), p.why)})
 		}
 	}
-	i.spec.Log.Error("plugin process lost", zap.String("pid", p.child.ID()), zap.Error(p.why))
+	i.spec.Log.Error("plugin process lost", zap.String("pid", p.child.Load().ID()), zap.Error(p.why))
 	i.wg.Go(p.cleanup)
 }
 
@@ -146,7 +146,7 @@ func (i *Instance) restart() bool {
 			p.cleanup()
 			return false
 		}
-		i.spec.Log.Info("plugin process restarted", zap.String("pid", p.child.ID()), zap.Duration("down", took))
+		i.spec.Log.Info("plugin process restarted", zap.String("pid", p.child.Load().ID()), zap.Duration("down", took))
 		return true
 	}
 }
