@@ -68,65 +68,75 @@ func ask[E any](p *loaded, k contract.Hook, es []E, o *ops[E]) {
 	if i == len(es) {
 		return
 	}
-	a := p.asking()
-	defer p.done(a)
+	t := turn[E]{plugin: p, version: v, hook: h, es: es, ops: o, asking: p.asking()}
+	defer p.done(t.asking)
 	for i < len(es) {
-		i = fill(a, v, h, es, i, o, p)
-		if len(a.at) > 0 {
-			carry(a, v, h, es, o, p)
+		i = t.fill(i)
+		if len(t.at) > 0 {
+			t.carry()
 		}
 	}
+}
+
+// turn is one plugin's turn at the events of one socket read.
+type turn[E any] struct {
+	plugin  *loaded
+	version *version
+	hook    *hookBinding
+	es      []E
+	ops     *ops[E]
+	*asking
 }
 
 // one makes a slice of a single event in place.
 func one[E any](e *E) []E { return unsafe.Slice(e, 1) }
 
-// fill encodes events from es[i] on into a's frame, up to the limits of a
+// fill encodes events from es[i] on into the frame, up to the limits of a
 // frame, and returns the index of the first event that is not in it.
-func fill[E any](a *asking, v *version, h *hookBinding, es []E, i int, o *ops[E], p *loaded) int {
-	a.enc.start(h, p.now())
-	a.at = a.at[:0]
-	for ; i < len(es) && len(a.at) < v.maxRecords; i++ {
-		e := &es[i]
-		if !o.wants(p, h, e) {
+func (t *turn[E]) fill(i int) int {
+	t.enc.start(t.hook, t.plugin.now())
+	t.at = t.at[:0]
+	for ; i < len(t.es) && len(t.at) < t.version.maxRecords; i++ {
+		e := &t.es[i]
+		if !t.ops.wants(t.plugin, t.hook, e) {
 			continue
 		}
-		n, size := a.enc.Count(), a.enc.Len()
-		o.encode(&a.enc, h.Hook, e)
-		if n > 0 && a.enc.Len() > contract.MaxFrameBytes {
-			a.enc.Truncate(n, size)
+		n, size := t.enc.Count(), t.enc.Len()
+		t.ops.encode(&t.enc, t.hook.Hook, e)
+		if n > 0 && t.enc.Len() > contract.MaxFrameBytes {
+			t.enc.Truncate(n, size)
 			break
 		}
-		a.at = append(a.at, i)
+		t.at = append(t.at, i)
 	}
 	return i
 }
 
-// carry hands a's frame to the plugin and the verdicts to the events.
-func carry[E any](a *asking, v *version, h *hookBinding, es []E, o *ops[E], p *loaded) {
-	c := &a.call
+// carry hands the frame to the plugin and the verdicts to the events.
+func (t *turn[E]) carry() {
+	c := &t.call
 	c.Reset()
-	c.Hook, c.Frame, c.N, c.Hops = h.Hook, a.enc.Frame(), len(a.at), a.enc.hops
-	c.Key = o.key(&es[a.at[0]])
-	if o.records != nil {
-		c.Records = o.records(p, es, a.at)
+	c.Hook, c.Frame, c.N, c.Hops = t.hook.Hook, t.enc.Frame(), len(t.at), t.enc.hops
+	c.Key = t.ops.key(&t.es[t.at[0]])
+	if t.ops.records != nil {
+		c.Records = t.ops.records(t.plugin, t.es, t.at)
 	}
-	err := v.inst.Call(v.ctx, c)
+	err := t.version.inst.Call(t.version.ctx, c)
 	c.Records = nil
-	ans := &a.ans
-	ans.plugin, ans.now = p, a.enc.now
-	for r, i := range a.at {
+	ans := &t.ans
+	ans.plugin, ans.now = t.plugin, t.enc.now
+	for r, i := range t.at {
 		var fault error
 		ans.Verdict, fault = c.Verdict(r)
 		if fault == nil {
-			o.apply(ans, &es[i])
+			t.ops.apply(ans, &t.es[i])
 			continue
 		}
 		if err != nil {
 			fault = err
 		}
-		p.faulted(h, fault)
-		o.fail(h, &es[i])
+		t.plugin.faulted(t.hook, fault)
+		t.ops.fail(t.hook, &t.es[i])
 	}
 	ans.Verdict = contract.Verdict{}
 }

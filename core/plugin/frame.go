@@ -158,18 +158,18 @@ func (w *encoder) messageSlots(m *message.Message) {
 }
 
 // subscription writes a record of subscribed, unsubscribed or retained_read.
-func (w *encoder) subscription(k contract.Hook, c *hook.Client, filter string, o message.SubOptions, isNew bool) {
-	h := w.head(k, c)
-	h.Flags = h.Flags.WithQoS(o.QoS)
-	if isNew {
+func (w *encoder) subscription(k contract.Hook, e *hook.SubscriptionEvent) {
+	h := w.head(k, e.Client)
+	h.Flags = h.Flags.WithQoS(e.Opts.QoS)
+	if e.New {
 		h.Flags |= contract.FlagNew
 	}
-	h.Aux = uint32(optionsByte(o))
+	h.Aux = uint32(optionsByte(e.Opts))
 	w.Begin(h)
-	w.who(c)
-	w.String(contract.SlotFilter, filter)
-	if o.ID != 0 {
-		w.Uint32(contract.SlotSubID, o.ID)
+	w.who(e.Client)
+	w.String(contract.SlotFilter, e.Filter)
+	if e.Opts.ID != 0 {
+		w.Uint32(contract.SlotSubID, e.Opts.ID)
 	}
 	w.End()
 }

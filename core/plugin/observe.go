@@ -192,7 +192,7 @@ func (p *loaded) connection(k contract.Hook) hook.Observe[hook.ConnectionEvent] 
 func (p *loaded) subscription(k contract.Hook) hook.Observe[hook.SubscriptionEvent] {
 	return func(e *hook.SubscriptionEvent) {
 		p.observe(k, func(s *scope) bool { return s.client(e.Client) && s.filter(e.Filter) }, func(w *encoder) {
-			w.subscription(k, e.Client, e.Filter, e.Opts, e.New)
+			w.subscription(k, e)
 		})
 	}
 }

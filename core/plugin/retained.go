@@ -42,7 +42,7 @@ var retainReadOps = ops[hook.RetainedReadEvent]{
 	},
 	key: func(e *hook.RetainedReadEvent) uint64 { return connOf(e.Client) },
 	encode: func(w *encoder, k contract.Hook, e *hook.RetainedReadEvent) {
-		w.subscription(k, e.Client, e.Filter, e.Opts, e.New)
+		w.subscription(k, &hook.SubscriptionEvent{Client: e.Client, Filter: e.Filter, Opts: e.Opts, New: e.New})
 	},
 	apply: func(*answer, *hook.RetainedReadEvent) {},
 	fail:  func(*hookBinding, *hook.RetainedReadEvent) {},
