@@ -175,6 +175,7 @@ func (w *world) setZone(k words) {
 	z.MaxPacketSize = uint32(pick(k, "maxpacket", int(z.MaxPacketSize)))
 	z.MaxTopicLevels = pick(k, "levels", z.MaxTopicLevels)
 	z.MaxSubscriptions = pick(k, "maxsubs", z.MaxSubscriptions)
+	z.MaxTopicAlias = uint16(pick(k, "aliasmax", int(z.MaxTopicAlias)))
 	z.MaxClientIDLen = pick(k, "idlen", z.MaxClientIDLen)
 	z.ServerKeepAlive = uint16(pick(k, "serverkeep", int(z.ServerKeepAlive)))
 	z.MaxSessionExpiry = uint32(pick(k, "expirycap", int(z.MaxSessionExpiry)))
