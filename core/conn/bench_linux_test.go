@@ -22,9 +22,9 @@ const benchMessage = 80
 
 // forwarder is the cheapest machine: all that comes in goes to the other one.
 type forwarder struct {
-	wake conn.Waker
-	to   atomic.Pointer[forwarder]
-	n    *atomic.Int64
+	wake  conn.Waker
+	to    atomic.Pointer[forwarder]
+	total *atomic.Int64
 
 	mu   sync.Mutex
 	mail []byte
@@ -36,7 +36,7 @@ func (f *forwarder) Input(io *channel.IO, b []byte) int {
 	for p := b[:n]; len(p) > 0; p = p[benchMessage:] {
 		to.deliver(io.Batch, p[:benchMessage]) // one at a time, as PUBLISHes are
 	}
-	f.n.Add(int64(n / benchMessage))
+	f.total.Add(int64(n / benchMessage))
 	return n
 }
 
@@ -133,7 +133,7 @@ func forward(b *testing.B, accept acceptFunc, pairs, window, rate int) {
 	defer r.cancel()
 	var n atomic.Int64
 	for range pairs {
-		pub, sub := &forwarder{n: &n}, &forwarder{n: &n}
+		pub, sub := &forwarder{total: &n}, &forwarder{total: &n}
 		pub.to.Store(sub)
 		sub.to.Store(pub)
 		for _, f := range []*forwarder{pub, sub} {

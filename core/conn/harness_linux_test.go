@@ -8,8 +8,6 @@ import (
 	"github.com/dunlinmq/dunlin/core/listener"
 )
 
-func init() { accepts["descriptor"] = takeFD }
-
 // takeFD makes a bare descriptor of c.
 func takeFD(c net.Conn) (listener.Accepted, error) {
 	rc, err := c.(*net.TCPConn).SyscallConn()

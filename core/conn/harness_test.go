@@ -148,7 +148,9 @@ func (m *machine) pump(io *channel.IO) {
 
 func (m *machine) deliver(b *router.Batch, p []byte) {
 	m.mu.Lock()
-	m.mail = append(m.mail, append([]byte(nil), p...))
+	if m.lost.Load() == 0 {
+		m.mail = append(m.mail, append([]byte(nil), p...))
+	}
 	m.mu.Unlock()
 	m.wake.Wake(b)
 }
@@ -215,7 +217,8 @@ func transports(t *testing.T, f func(t *testing.T, accept func(net.Conn) (listen
 }
 
 var accepts = map[string]func(net.Conn) (listener.Accepted, error){
-	"stream": func(c net.Conn) (listener.Accepted, error) { return listener.Accepted{Conn: c}, nil },
+	"stream":     func(c net.Conn) (listener.Accepted, error) { return listener.Accepted{Conn: c}, nil },
+	"descriptor": takeFD,
 }
 
 func newRig(t testing.TB, cfg conn.Config, accept func(net.Conn) (listener.Accepted, error)) *rig {

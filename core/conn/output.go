@@ -173,7 +173,9 @@ func (w *worker) discard(c *Conn) {
 			return
 		case err != nil || n == 0:
 			c.flags.unread = false
-			c.flags.dead = err != nil || c.flags.shut // else: until the backlog is sent, or late
+			if err != nil || c.flags.shut {
+				c.flags.dead = true
+			} // else: until the backlog is sent, or late
 			return
 		}
 		w.left -= n

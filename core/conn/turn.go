@@ -55,7 +55,7 @@ func (w *worker) turn(c *Conn, b *router.Batch) {
 	c.flags.wrote, w.left = false, readBudget
 	for round := range maxRounds {
 		bits := c.take()
-		if bits == 0 && (round > 0 || !w.reads || !c.more()) {
+		if c.flags.dead || bits == 0 && (round > 0 || !w.reads || !c.more()) {
 			break
 		}
 		w.step(c, bits)

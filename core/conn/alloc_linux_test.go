@@ -1,0 +1,41 @@
+package conn_test
+
+import (
+	"sync/atomic"
+	"testing"
+
+	"github.com/dunlinmq/dunlin/core/conn"
+)
+
+// A message through the engine allocates nothing: neither the read, nor the
+// touch, nor the subscriber's turn, nor the write.
+func TestForwardingDoesNotAllocate(t *testing.T) {
+	r := newRig(t, conn.Config{Loops: 1}, accepts["descriptor"])
+	serve := func(f *forwarder) *client {
+		nc, sc := r.pair()
+		a, err := r.accept(sc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.engine.Serve(a, func(w conn.Waker) conn.Machine { f.wake = w; return f }); err != nil {
+			t.Fatal(err)
+		}
+		return &client{nc, t}
+	}
+	pub, sub := &forwarder{total: new(atomic.Int64)}, &forwarder{total: new(atomic.Int64)}
+	pub.to.Store(sub)
+	sub.to.Store(pub)
+	from, to := serve(pub), serve(sub)
+	message, got := make([]byte, benchMessage), make([]byte, benchMessage)
+	allocs := testing.AllocsPerRun(2000, func() {
+		if _, err := from.Write(message); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := to.Read(got); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if allocs >= 1 {
+		t.Errorf("%v allocations per message", allocs)
+	}
+}
