@@ -73,7 +73,17 @@ func (a *Access) Authenticate(p *Policy, e *hook.AuthEvent) {
 // once for all that neither a permission list nor the cache decides.
 func (a *Access) Check(p *Policy, cache *Cache, now int64, es []hook.ACLEvent) {
 	chain := a.hooks.ClientCheckACL.Chain()
-	if !a.decideLocally(p, cache, now, es, chain) {
+	left := false
+	for i := range es {
+		if e := &es[i]; !decided(p, cache, now, e) {
+			if chain == nil {
+				settle(e, p.NoMatch)
+				continue
+			}
+			left = true
+		}
+	}
+	if !left {
 		return
 	}
 	for _, ask := range chain {
@@ -91,23 +101,17 @@ func (a *Access) Check(p *Policy, cache *Cache, now int64, es []hook.ACLEvent) {
 	}
 }
 
-// decideLocally decides what needs no plugin and tells whether something is
-// left for the chain.
-func (a *Access) decideLocally(p *Policy, cache *Cache, now int64, es []hook.ACLEvent, chain []hook.InterceptMany[hook.ACLEvent]) (left bool) {
-	for i := range es {
-		e := &es[i]
-		switch c := e.Client; {
-		case !p.EnableACL || c.Superuser:
-			e.Verdict = hook.Allow
-		case c.Permissions != nil && permitted(c.Permissions, e):
-		case cache != nil && cache.get(now, e):
-		case chain != nil:
-			left = true
-		default:
-			settle(e, p.NoMatch)
-		}
+// decided decides an event that needs no plugin.
+func decided(p *Policy, cache *Cache, now int64, e *hook.ACLEvent) bool {
+	c := e.Client
+	if !p.EnableACL || c.Superuser {
+		e.Verdict = hook.Allow
+		return true
 	}
-	return left
+	if c.Permissions != nil && permitted(c.Permissions, e) {
+		return true
+	}
+	return cache != nil && cache.get(now, e)
 }
 
 // Trivial tells that every check of the client ends in "allow" without looking

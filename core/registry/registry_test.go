@@ -221,7 +221,7 @@ func TestWillsAndExpiry(t *testing.T) {
 		go func() { done <- n.Run(ctx) }()
 		after := func(d time.Duration, want string, sessions int) {
 			t.Helper()
-			time.Sleep(d) // synctest's clock
+			<-time.After(d) // synctest's clock
 			synctest.Wait()
 			if got := n.published(); got != want || n.Sessions() != sessions {
 				t.Errorf("will %q and %d sessions, want %q and %d", got, n.Sessions(), want, sessions)
@@ -363,7 +363,7 @@ func TestTakeoverStorm(t *testing.T) {
 		}
 		n.EvictAll(packet.ServerShuttingDown)
 		wg.Wait()
-		time.Sleep(time.Minute) // synctest's clock
+		<-time.After(time.Minute) // synctest's clock
 		synctest.Wait()
 		if n.Online() != 0 || n.Sessions() != 0 {
 			t.Errorf("online %d, sessions %d at the end", n.Online(), n.Sessions())

@@ -37,7 +37,7 @@ func (r *Registry) Release(b *router.Batch, c *Client, d Departure) {
 	waiting := c.waiting
 	c.waiting = nil
 	shared := r.keepMail(b.Now, c, box, e)
-	finish := r.handOver(sh, c, d, waiting, b.Now)
+	finish := r.handOver(b.Now, leaving{sh, c, waiting, d})
 	c.mu.Unlock()
 	sh.mu.Unlock()
 
@@ -50,9 +50,18 @@ func (r *Registry) Release(b *router.Batch, c *Client, d Departure) {
 	finish(b)
 }
 
+// leaving is a connection on its way out of its session.
+type leaving struct {
+	sh      *shard
+	c       *Client
+	waiting *ClaimRequest // who wants the session; nil: nobody
+	d       Departure
+}
+
 // handOver decides what becomes of a session without a runner, and returns what
 // is left to do without locks. sh.mu and c.mu are held.
-func (r *Registry) handOver(sh *shard, c *Client, d Departure, waiting *ClaimRequest, now int64) (finish func(*router.Batch)) {
+func (r *Registry) handOver(now int64, l leaving) (finish func(*router.Batch)) {
+	sh, c, waiting, d := l.sh, l.c, l.waiting, l.d
 	off := &offline{info: d.Info, will: d.Will}
 	willNow := d.Will != nil && d.Delay == 0
 	switch {
