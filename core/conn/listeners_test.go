@@ -99,25 +99,7 @@ func TestEveryListenerThroughTheEngine(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			machines := make(chan *machine, 1)
-			ended := make(chan error, 1)
-			go func() {
-				ended <- l.Run(context.Background(), func(a listener.Accepted) {
-					release := a.Done
-					a.Done = func() { release(); r.dones.Add(1) }
-					err := r.engine.Serve(a, func(w conn.Waker) conn.Machine {
-						m := &machine{hub: r.hub, wake: w, lostc: make(chan struct{})}
-						r.hub.mu.Lock()
-						r.hub.machines = append(r.hub.machines, m)
-						r.hub.mu.Unlock()
-						machines <- m
-						return m
-					})
-					if err != nil {
-						t.Error(err)
-					}
-				})
-			}()
+			machines, ended := r.listen(l)
 			nc, err := dial(l.Addr().String())
 			if err != nil {
 				t.Fatal(err)
@@ -146,4 +128,28 @@ func TestEveryListenerThroughTheEngine(t *testing.T) {
 			}
 		})
 	}
+}
+
+// listen serves what l accepts and reports the machines and Run's end.
+func (r *rig) listen(l *listener.Listener) (<-chan *machine, <-chan error) {
+	machines := make(chan *machine, 1)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- l.Run(context.Background(), func(a listener.Accepted) {
+			release := a.Done
+			a.Done = func() { release(); r.dones.Add(1) }
+			err := r.engine.Serve(a, func(w conn.Waker) conn.Machine {
+				m := &machine{hub: r.hub, wake: w, lostc: make(chan struct{})}
+				r.hub.mu.Lock()
+				r.hub.machines = append(r.hub.machines, m)
+				r.hub.mu.Unlock()
+				machines <- m
+				return m
+			})
+			if err != nil {
+				r.t.Error(err)
+			}
+		})
+	}()
+	return machines, ended
 }
