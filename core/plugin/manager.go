@@ -46,7 +46,7 @@ const drainPatience = 5 * time.Second
 
 // orderGap is the distance between neighbours in a chain, so that a plugin
 // loaded later finds a place between them.
-const orderGap = 1 << 40
+const orderGap = 1 << 20
 
 // Errors of Load, Unload and Reload.
 var (
