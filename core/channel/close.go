@@ -109,8 +109,8 @@ func (c *Channel) giveBack(b *router.Batch, claim *registry.Claim) {
 // handleDisconnect ends the connection as the client wishes.
 func (c *Channel) handleDisconnect(io *IO, p *packet.Disconnect) *fault {
 	if interval, ok := p.Props.Uint32(packet.PropSessionExpiry); ok {
-		if c.expiry == 0 && interval != 0 {
-			return &fault{packet.ProtocolError, "session expiry interval was 0 in CONNECT"} // [MQTT-3.14.2-2]
+		if c.expiry == 0 && interval != 0 && c.zone.MaxSessionExpiry != 0 {
+			return &fault{packet.ProtocolError, "session expiry interval was 0 in CONNECT"} // 5.0 §3.14.2.2.2
 		}
 		c.expiry = min(interval, c.zone.MaxSessionExpiry)
 	}

@@ -11,7 +11,7 @@ import (
 type taken struct {
 	id    uint16
 	qos   byte
-	event int // in turn.pubs; -1: a duplicate, only acknowledged again
+	event int // in turn.pubs; -1: a duplicate of an earlier read, only acknowledged again
 }
 
 // maxTaken bounds how many PUBLISHes are held back for one call of the hooks.
@@ -31,7 +31,7 @@ func (c *Channel) take(io *IO, t *turn, p *packet.Publish) *fault {
 	if p.QoS == 2 {
 		switch c.sess.Receive(p.PacketID, io.Batch.Now) {
 		case session.ReceiveDuplicate: // taken once [MQTT-4.3.3-10]
-			t.taken = append(t.taken, taken{id: p.PacketID, qos: 2, event: -1})
+			t.taken = append(t.taken, taken{id: p.PacketID, qos: 2, event: t.eventOf(p.PacketID)})
 			return nil
 		case session.ReceiveFull:
 			return &fault{packet.ReceiveMaximumExceeded, "more QoS 2 messages under way than the receive maximum"} // [MQTT-3.3.4-7]
@@ -43,6 +43,17 @@ func (c *Channel) take(io *IO, t *turn, p *packet.Publish) *fault {
 		c.flush(io, t)
 	}
 	return nil
+}
+
+// eventOf is the event of the QoS 2 PUBLISH with the identifier that this read
+// brought: what becomes of it holds for its duplicate too. -1: none.
+func (t *turn) eventOf(id uint16) int {
+	for i := len(t.taken) - 1; i >= 0; i-- {
+		if k := &t.taken[i]; k.qos == 2 && k.id == id {
+			return k.event
+		}
+	}
+	return -1
 }
 
 func (c *Channel) checkPublish(p *packet.Publish) *fault {
