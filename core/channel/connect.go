@@ -105,8 +105,12 @@ func (c *Channel) checkWill(p *packet.Connect) *fault {
 	return nil
 }
 
-// checkMethod refuses enhanced authentication that nobody provides.
-func (c *Channel) checkMethod(*packet.Connect) *fault {
+// checkMethod refuses enhanced authentication that nobody provides; a method
+// without a name is nobody's.
+func (c *Channel) checkMethod(p *packet.Connect) *fault {
+	if c.limits.authMethod == "" && p.Props.Has(packet.PropAuthMethod) {
+		return &fault{packet.BadAuthenticationMethod, "authentication method is empty"}
+	}
 	if c.limits.authMethod != "" && c.env.Hooks.ClientAuthenticate.Chain() == nil {
 		return &fault{packet.BadAuthenticationMethod, "no plugin provides the authentication method"}
 	}

@@ -65,7 +65,7 @@ func authByScript(e *hook.AuthEvent, k words) {
 	case e.Method == "M" && string(e.Data) == "answer":
 		e.Verdict, e.Reply = hook.Allow, []byte("done")
 	case e.Method == "M":
-		e.Verdict, e.Reason, e.Text = hook.Deny, packet.NotAuthorized, "wrong answer"
+		e.Verdict, e.Reason, e.Text = hook.Deny, packet.ReasonCode(pick(k, "code", int(packet.NotAuthorized))), "wrong answer"
 	case e.Method == "" && string(e.Password) == "secret":
 		e.Verdict = hook.Allow
 		e.Client.Superuser = k.has("super")
