@@ -1,5 +1,6 @@
-// Package access answers yes or no for connect, publish and subscribe:
-// authentication chain, permission lists, verdict cache, acl chain, default.
+// Package access answers yes or no for connect, publish and subscribe: bans,
+// login back-off, authentication chain, permission lists, verdict cache, acl
+// chain, default. It owns the banned list and counts flapping and failed logins.
 // It refuses to know packets, sessions and sockets.
 package access
 
@@ -18,6 +19,7 @@ type Policy struct {
 	BypassAuth bool // bypass_auth_plugins: nobody asks the authentication chain
 	EnableACL  bool // enable_acl; off: every publish and subscribe is allowed
 	NoMatch    bool // acl_nomatch: what holds when nobody decides; true: allow
+	EnableBan  bool // enable_ban: bans hold here
 }
 
 // Anonymous says which clients may connect without a decision of an
@@ -33,10 +35,11 @@ const (
 	AnonymousDeny
 )
 
-// Access decides by the plugins bound to the hook points. It has no state of
-// its own; the verdict cache belongs to each client's channel.
+// Access decides by its guards and by the plugins bound to the hook points. It
+// has no state of its own; the verdict cache belongs to each client's channel.
 type Access struct {
-	hooks *hook.Points
+	hooks  *hook.Points
+	guards Guards
 }
 
 // New returns an Access over the hook points.

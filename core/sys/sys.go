@@ -1,7 +1,8 @@
 // Package sys publishes what the node says about itself under $SYS: version,
-// uptime, date and counts, under EMQ X 4's names and under mosquitto's. It owns
-// the clock of these topics and the highest value of each count; it refuses to
-// count anything itself and to know who subscribes.
+// uptime, date and counts, under EMQ X 4's names and under mosquitto's, and
+// alarms. It owns the clock of these topics, the highest value of each count, the
+// registry of alarms and the watch over the process's memory; it refuses to count
+// anything itself and to know who subscribes.
 package sys
 
 import (

@@ -1,0 +1,98 @@
+package access
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// banFileVersion is the form of the file; a higher one is refused.
+const banFileVersion = 1
+
+// banFile is what the file holds, as JSON.
+type banFile struct {
+	Version int   `json:"version"`
+	Bans    []Ban `json:"bans"`
+}
+
+// readBans reads the file of a banned list; one that is not there is empty.
+func readBans(file string) ([]Ban, error) {
+	if file == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("banned list: %w", err)
+	}
+	var f banFile
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&f); err != nil {
+		return nil, fmt.Errorf("banned list %s cannot be read, repair it or move it away: %w", file, err)
+	}
+	if d.More() {
+		return nil, fmt.Errorf("banned list %s cannot be read, repair it or move it away: something follows the list", file)
+	}
+	if f.Version != banFileVersion {
+		return nil, fmt.Errorf("banned list %s has version %d, and this is a reader of version %d", file, f.Version, banFileVersion)
+	}
+	return f.Bans, nil
+}
+
+// save writes the list if it has changed since the last time.
+func (s *Bans) save() error {
+	if s.cfg.File == "" {
+		return nil
+	}
+	s.saving.Lock()
+	defer s.saving.Unlock()
+	list, changes := s.snapshot()
+	if changes == s.saved {
+		return nil
+	}
+	data, err := json.MarshalIndent(banFile{Version: banFileVersion, Bans: list}, "", " ")
+	if err == nil {
+		err = replaceFile(s.cfg.File, append(data, '\n'))
+	}
+	if err != nil {
+		return fmt.Errorf("write the banned list: %w", err)
+	}
+	s.saved = changes
+	return nil
+}
+
+// replaceFile puts data in the place of the file at once: a crash leaves the old
+// one or the new one. Only the owner may read it.
+func replaceFile(file string, data []byte) (err error) {
+	tmp, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(tmp.Name()))
+		}
+	}()
+	_, err = tmp.Write(data)
+	if err == nil {
+		err = tmp.Sync()
+	}
+	if err = errors.Join(err, tmp.Close()); err != nil {
+		return err
+	}
+	if err = os.Rename(tmp.Name(), file); err != nil {
+		return err
+	}
+	if d, e := os.Open(filepath.Dir(file)); e == nil {
+		_ = d.Sync() // some systems cannot; the name then comes to the disk by itself
+		_ = d.Close()
+	}
+	return nil
+}
