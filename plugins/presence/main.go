@@ -57,13 +57,16 @@ func (p *Presence) OnDisconnected(e *sdk.DisconnectEvent) {
 	p.publish(&e.ClientEvent, "disconnected")
 }
 
+// undefined is what EMQ X 4 writes for a client without a user name.
+var undefined = []byte("undefined")
+
 // begin starts the event with what both kinds have.
 func (p *Presence) begin(e *sdk.ClientEvent) {
 	p.json = append(p.json[:0], `{"clientid":`...)
-	p.json = flatjson.AppendString(p.json, e.ClientID())
+	p.json = flatjson.AppendString(p.json, e.ClientIDBytes())
 	username := e.UsernameBytes()
 	if len(username) == 0 {
-		username = []byte("undefined") // as EMQ X 4 writes it
+		username = undefined
 	}
 	p.text("username", username)
 	address, _ := split(e.PeerBytes())
@@ -91,7 +94,7 @@ func (p *Presence) publish(e *sdk.ClientEvent, what string) {
 // text appends a member that is a string.
 func (p *Presence) text(key string, v []byte) {
 	p.key(key)
-	p.json = flatjson.AppendString(p.json, string(v))
+	p.json = flatjson.AppendString(p.json, v)
 }
 
 // number appends a member that is a number.

@@ -171,19 +171,26 @@ func hex4(b []byte) (rune, bool) {
 	return rune(n), err == nil
 }
 
-// AppendString appends s as a JSON string. Bytes that are not UTF-8 become U+FFFD.
-func AppendString(dst []byte, s string) []byte {
+// AppendString appends s as a JSON string. Bytes that are not UTF-8 become
+// U+FFFD. It allocates only what dst needs.
+func AppendString[S ~string | ~[]byte](dst []byte, s S) []byte {
 	const digits = "0123456789abcdef"
 	dst = append(dst, '"')
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			dst = append(dst, '\\', byte(r))
-		case r < 0x20:
-			dst = append(dst, '\\', 'u', '0', '0', digits[r>>4], digits[r&15])
+	for i := 0; i < len(s); {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c < 0x20:
+			dst = append(dst, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
+		case c < utf8.RuneSelf:
+			dst = append(dst, c)
 		default:
+			r, n := utf8.DecodeRuneInString(string(s[i:min(i+utf8.UTFMax, len(s))]))
 			dst = utf8.AppendRune(dst, r)
+			i += n
+			continue
 		}
+		i++
 	}
 	return append(dst, '"')
 }

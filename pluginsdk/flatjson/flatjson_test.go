@@ -92,6 +92,13 @@ func TestAppendStringIsWhatEncodingJSONReads(t *testing.T) {
 		if err := json.Unmarshal(AppendString(nil, s), &back); err != nil || back != strings.ToValidUTF8(s, "\uFFFD") && s != "\xff\xfe" {
 			t.Errorf("%q: %q %v", s, back, err)
 		}
+		if string(AppendString(nil, []byte(s))) != string(AppendString(nil, s)) {
+			t.Errorf("%q differs as bytes", s)
+		}
+	}
+	buf, raw := make([]byte, 0, 64), []byte("client-é\n1")
+	if n := testing.AllocsPerRun(100, func() { AppendString(buf, raw) }); n != 0 {
+		t.Errorf("%v allocations", n)
 	}
 }
 
