@@ -30,6 +30,12 @@ const (
 // reason.
 var long = map[string]string{}
 
+// many names the functions that may have a parameter more, with the reason.
+var many = map[string]string{
+	"core/router.enterLiteral": "a level is a place in the topic, not a copy: the path of each match",
+	"core/router.enter":        "a level is a place in the topic, not a copy: the path of each match",
+}
+
 // wide names the interfaces that may have more than maxMethods methods.
 var wide = map[string]string{}
 
@@ -113,25 +119,33 @@ func TestFunctionsFit(t *testing.T) {
 			if n := s.lines(f); n > limit {
 				t.Errorf("%s: %s has %d lines", s.at(f), f.Name.Name, n)
 			}
-			if n := parameters(f.Type.Params); n > maxParameters {
+			if many[name] != "" {
+				seen[name] = true
+			} else if n := parameters(f.Type.Params); n > maxParameters {
 				t.Errorf("%s: %s has %d parameters", s.at(f), f.Name.Name, n)
 			}
 		}
 	}
-	for name := range long {
-		if !seen[name] {
-			t.Errorf("%s is gone: remove the exception", name)
+	for _, exceptions := range []map[string]string{long, many} {
+		for name := range exceptions {
+			if !seen[name] {
+				t.Errorf("%s is gone: remove the exception", name)
+			}
 		}
 	}
 }
 
-// parameters counts without a leading context.
+// parameters counts without a leading context or *testing.T, testing.TB.
 func parameters(fields *ast.FieldList) int {
 	n := fields.NumFields()
 	if len(fields.List) == 0 {
 		return n
 	}
-	if x, ok := fields.List[0].Type.(*ast.SelectorExpr); ok && x.Sel.Name == "Context" {
+	first := fields.List[0].Type
+	if p, ok := first.(*ast.StarExpr); ok {
+		first = p.X
+	}
+	if x, ok := first.(*ast.SelectorExpr); ok && (x.Sel.Name == "Context" || x.Sel.Name == "T" || x.Sel.Name == "TB") {
 		n--
 	}
 	return n
@@ -191,7 +205,7 @@ func TestExportedNamesAreDocumented(t *testing.T) {
 		for _, d := range s.file.Decls {
 			switch d := d.(type) {
 			case *ast.FuncDecl:
-				if d.Name.IsExported() && d.Doc == nil && exportedReceiver(d) {
+				if d.Name.IsExported() && d.Name.Name != "Error" && d.Doc == nil && exportedReceiver(d) {
 					t.Errorf("%s: %s has no comment", s.at(d), d.Name.Name)
 				}
 			case *ast.GenDecl:
@@ -230,7 +244,7 @@ func exportedReceiver(f *ast.FuncDecl) bool {
 
 // unfinished finds words that a reader should not have to find; written so that
 // this file has none of them.
-var unfinished = regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|XX` + `X)\b`)
+var unfinished = regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME)\b`)
 
 // waits finds tests that sleep or are skipped.
 var waits = regexp.MustCompile(`\b(time\.Sle` + `ep|[tb]\.Sk` + `ip(Now|f)?)\(`)
@@ -254,6 +268,46 @@ func TestPackagesHaveNames(t *testing.T) {
 	for _, s := range sources(t) {
 		if slices.Contains(nameless, s.file.Name.Name) {
 			t.Errorf("%s: package %s", s.path, s.file.Name.Name)
+		}
+	}
+}
+
+// docs/goroutines.md has a row for every file that starts goroutines, and for
+// no other.
+func TestGoroutinesAreListed(t *testing.T) {
+	text, err := os.ReadFile("../docs/goroutines.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	starts := map[string]bool{}
+	for _, s := range sources(t) {
+		if s.test() || strings.HasSuffix(filepath.Dir(s.path), "test") {
+			continue
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.GoStmt:
+				starts[s.path] = true
+			case *ast.CallExpr:
+				if f, ok := n.Fun.(*ast.SelectorExpr); ok && f.Sel.Name == "Go" {
+					starts[s.path] = true
+				}
+			}
+			return true
+		})
+	}
+	listed := map[string]bool{}
+	for _, m := range regexp.MustCompile("`([a-z][a-zA-Z0-9_/]*\\.go)`").FindAllSubmatch(text, -1) {
+		listed[string(m[1])] = true
+	}
+	for path := range starts {
+		if !listed[path] {
+			t.Errorf("%s starts goroutines and has no row", path)
+		}
+	}
+	for path := range listed {
+		if !starts[path] {
+			t.Errorf("docs/goroutines.md names %s, which starts none", path)
 		}
 	}
 }

@@ -184,7 +184,7 @@ func TestCtl(t *testing.T) {
 	list.check(t, exitOK, "NAME      VERSION  TYPE  STATE   DESCRIPTION\nretainer  1.0.0    wasm  active  keeps messages\n", "")
 	dunlin(t, at("ctl", "plugins", "list", "-o", "wide")...).check(t, exitOK, "a,b\n", "")
 	dunlin(t, at("ctl", "plugins", "show", "retainer")...).check(t, exitOK, "hooks       : a, b\n", "")
-	dunlin(t, at("ctl", "plugins", "show", "nope")...).check(t, exitNotFound, "", `there is no plugin "nope"`)
+	dunlin(t, at("ctl", "plugins", "show", "nope")...).check(t, exitNotFound, "", `no plugin "nope" is loaded`)
 	for _, verb := range []string{"load", "unload", "reload"} {
 		dunlin(t, at("ctl", "plugins", verb, "retainer")...).check(t, exitOK, "Plugin retainer "+verb+"ed successfully.\n", "")
 		dunlin(t, at("ctl", "plugins", verb, "nope")...).check(t, exitNotFound, "", "error: not found\n")

@@ -27,7 +27,7 @@ func (a *app) pluginsList() *cobra.Command {
 	var form output
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List the plugins that are loaded or could be",
+		Short: "List the loaded plugins",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			plugins, err := a.plugins(cmd.Context())
@@ -73,7 +73,7 @@ func stateColor(p *adminpb.Plugin) color {
 	switch {
 	case p.GetError() != "":
 		return red
-	case p.GetState() == "active":
+	case p.GetState() == "running":
 		return green
 	default:
 		return yellow
@@ -102,7 +102,7 @@ func (a *app) pluginsShow() *cobra.Command {
 				a.showPlugin(p)
 				return nil
 			}
-			return status.Errorf(codes.NotFound, "there is no plugin %q; `dunlin ctl plugins list` shows what there is", args[0])
+			return status.Errorf(codes.NotFound, "no plugin %q is loaded; `dunlin ctl plugins list` shows those that are loaded", args[0])
 		},
 	}
 	form.flag(cmd)

@@ -27,7 +27,7 @@ var (
 
 // Plugins loads and unloads plugins while the node runs.
 type Plugins interface {
-	// Plugins tells of every plugin that is loaded or could be, in chain order.
+	// Plugins tells of every loaded plugin, in chain order.
 	Plugins() []Plugin
 	// Load starts the plugin and writes that down. ErrNotFound, ErrState.
 	Load(ctx context.Context, name string) error
@@ -43,7 +43,7 @@ type Plugin struct {
 	Version     string
 	Description string
 	Transport   string // wasm or process
-	State       string // active, off, failed ...
+	State       string // running, restarting, quarantined ...
 	Error       string // why it does not run; "" if it does
 	Hooks       []string
 	Calls       uint64 // frames answered

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"errors"
 	"net"
 	"os"
+	"slices"
 
 	"github.com/dunlinmq/dunlin/core/listener"
 )
@@ -13,22 +15,15 @@ func (r *reader) check(c *Config) {
 	for i := range c.Listeners {
 		l := &c.Listeners[i]
 		at := []string{"listener", string(l.Proto), l.Name}
-		if l.Bind == "" {
-			r.fault(append(at, "bind"), "missing: the listener needs an address, for example \"0.0.0.0:1883\"")
-		} else if other, taken := bound[l.Bind]; taken && !freePort(l.Bind) {
-			r.fault(append(at, "bind"), "%s is taken by the listener %s", l.Bind, other)
+		if other, taken := bound[l.Bind]; taken && l.Bind != "" && !freePort(l.Bind) {
+			r.fault(append(slices.Clone(at), "bind"), "%s is taken by the listener %s", l.Bind, other)
 		}
 		bound[l.Bind] = l.ID()
 		if _, ok := c.Zones[l.Zone]; !ok {
-			r.noZone(append(at, "zone"), l.Zone, c)
+			r.noZone(append(slices.Clone(at), "zone"), l.Zone, c)
 		}
+		r.validate(at, l)
 		r.files(at, l)
-		if l.TLS.Verify == "verify_peer" && l.TLS.CACertFile == "" {
-			r.fault(append(at, "verify"), "verify_peer needs cacertfile")
-		}
-		if l.TLS.FailIfNoPeerCert && l.TLS.Verify != "verify_peer" {
-			r.fault(append(at, "fail_if_no_peer_cert"), "has no effect without verify = \"verify_peer\"")
-		}
 	}
 	if len(c.Plugins.Dirs) == 0 {
 		r.fault([]string{"plugins", "dirs"}, "no directory is left")
@@ -53,6 +48,32 @@ func (r *reader) noZone(path []string, zone string, c *Config) {
 	r.fault(path, "there is no zone %q; %s", zone, hint)
 }
 
+// validate adds what the listener's own package has against l, unless the same
+// key has a fault already.
+func (r *reader) validate(at []string, l *listener.Config) {
+	joined, ok := l.Validate().(interface{ Unwrap() []error })
+	if !ok {
+		return
+	}
+	for _, err := range joined.Unwrap() {
+		var f *listener.Fault
+		if !errors.As(err, &f) {
+			r.fault(at, "%v", err)
+			continue
+		}
+		path := append(slices.Clone(at), f.Key)
+		if !r.faulty(path) {
+			r.fault(path, "%s", f.Reason)
+		}
+	}
+}
+
+// faulty tells whether path has a fault.
+func (r *reader) faulty(path []string) bool {
+	key := joinPath(path)
+	return slices.ContainsFunc(r.faults, func(f Fault) bool { return f.Key == key })
+}
+
 type file struct {
 	key  string
 	path *string
@@ -69,11 +90,8 @@ func listenerFiles(l *listener.Config) []file {
 // files looks for the files that l needs.
 func (r *reader) files(at []string, l *listener.Config) {
 	for _, f := range listenerFiles(l) {
-		path := append(append([]string{}, at...), f.key)
+		path := append(slices.Clone(at), f.key)
 		if *f.path == "" {
-			if f.key != "cacertfile" {
-				r.fault(path, "missing: an encrypted listener needs it")
-			}
 			continue
 		}
 		if _, err := os.Stat(*f.path); err != nil {

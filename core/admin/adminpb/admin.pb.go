@@ -425,7 +425,7 @@ type Plugin struct {
 	Version       string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
 	Description   string                 `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
 	Transport     string                 `protobuf:"bytes,4,opt,name=transport,proto3" json:"transport,omitempty"` // wasm or process
-	State         string                 `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`         // active, off, failed, quarantined ...
+	State         string                 `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`         // running, restarting, quarantined ...
 	Error         string                 `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`         // why it does not run
 	Hooks         []string               `protobuf:"bytes,7,rep,name=hooks,proto3" json:"hooks,omitempty"`
 	Calls         uint64                 `protobuf:"varint,8,opt,name=calls,proto3" json:"calls,omitempty"`

@@ -34,7 +34,7 @@ const (
 type AdminClient interface {
 	// Status tells what the node is and how it does.
 	Status(ctx context.Context, in *StatusRequest, opts ...grpc.CallOption) (*StatusReply, error)
-	// ListPlugins tells of every plugin that is loaded or could be.
+	// ListPlugins tells of every loaded plugin.
 	ListPlugins(ctx context.Context, in *ListPluginsRequest, opts ...grpc.CallOption) (*ListPluginsReply, error)
 	// ChangePlugin loads, unloads or reloads one plugin. NOT_FOUND: there is none
 	// of that name; FAILED_PRECONDITION: it is already so, or it does not load.
@@ -109,7 +109,7 @@ func (c *adminClient) Stop(ctx context.Context, in *StopRequest, opts ...grpc.Ca
 type AdminServer interface {
 	// Status tells what the node is and how it does.
 	Status(context.Context, *StatusRequest) (*StatusReply, error)
-	// ListPlugins tells of every plugin that is loaded or could be.
+	// ListPlugins tells of every loaded plugin.
 	ListPlugins(context.Context, *ListPluginsRequest) (*ListPluginsReply, error)
 	// ChangePlugin loads, unloads or reloads one plugin. NOT_FOUND: there is none
 	// of that name; FAILED_PRECONDITION: it is already so, or it does not load.
