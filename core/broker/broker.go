@@ -107,8 +107,8 @@ func (k *Broker) retain(es []hook.PublishEvent) {
 		keep(retained)
 	}
 	for j := range retained {
-		if retained[j].Verdict == hook.Deny {
-			es[at[j]].Verdict, es[at[j]].Reason = hook.Deny, retained[j].Reason
+		if !passes(retained[j].Verdict) {
+			es[at[j]].Verdict, es[at[j]].Reason = retained[j].Verdict, retained[j].Reason
 		}
 	}
 }
@@ -151,6 +151,7 @@ func (k *Broker) dispatch(b *router.Batch, e *hook.PublishEvent) packet.ReasonCo
 	for _, told := range k.hooks.MessagePublished.Chain() {
 		told(&hook.MessageEvent{Client: e.Client, Msg: m})
 	}
+	e.Routed = n
 	if n == 0 {
 		k.dropped(e, "no_subscribers")
 		return packet.NoMatchingSubscribers

@@ -16,6 +16,7 @@ func (c *Channel) authenticate(io *IO, t *turn, e *hook.AuthEvent) {
 	c.pending.auth = e
 	t.count.ClientAuthenticate++
 	c.env.Access.Authenticate(&c.zone.Access, e)
+	c.env.Access.Judged(&c.zone.Access, e, io.Batch.Now)
 	switch {
 	case e.Verdict == hook.Allow:
 		c.claim(io, t)

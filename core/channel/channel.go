@@ -77,9 +77,10 @@ type Channel struct {
 	aliases  aliases
 	replays  []replay // retained messages still to be sent, oldest subscription first
 	cache    *access.Cache
-	lastSeen int64 // when the client last sent a packet
-	aliveFor int64 // nanoseconds without a packet after which it is gone; 0: for ever
-	held     bool  // the socket's backlog is above the zone's limit
+	lastSeen int64  // when the client last sent a packet
+	aliveFor int64  // nanoseconds without a packet after which it is gone; 0: for ever
+	held     bool   // the socket's backlog is above the zone's limit
+	rates    *rates // nil: not connected, or the zone limits nothing
 
 	mail mail
 }
@@ -145,7 +146,7 @@ func (c *Channel) settle(io *IO, t *turn) {
 	}
 	// A client that reads nothing of what its own packets are answered with is
 	// not read any more: deliveries stop at MaxBacklog, so only answers get here.
-	io.Pause = c.state == claiming || io.Backlog+len(io.Out) > 2*c.zone.MaxBacklog
+	io.Pause = c.state == claiming || io.Backlog+len(io.Out) > 2*c.zone.MaxBacklog || c.rates.pausedUntil(io.Batch.Now) > 0
 	io.Deadline = c.deadline(io.Batch.Now)
 }
 
@@ -156,7 +157,7 @@ func (c *Channel) Input(io *IO, b []byte) (n int) {
 	t := c.begin(io)
 	defer c.finish(io, t)
 	t.decoder.Version, t.decoder.MaxSize = c.version, c.zone.MaxPacketSize
-	for n < len(b) && c.state != closed && c.state != claiming {
+	for n < len(b) && c.state != closed && c.state != claiming && !c.slowed(io.Batch.Now, b[n]) {
 		p, used, err := t.decoder.Next(b[n:])
 		if err != nil {
 			c.flush(io, t)
@@ -168,6 +169,7 @@ func (c *Channel) Input(io *IO, b []byte) (n int) {
 			break
 		}
 		n += used
+		c.rates.spend(p, used)
 		t.count.PacketsReceived++
 		c.lastSeen = io.Batch.Now
 		if pub, ok := p.(*packet.Publish); ok && c.state == connected {
@@ -283,7 +285,7 @@ func (c *Channel) deadline(now int64) int64 {
 	case closed:
 		return 0
 	case connected:
-		at := c.sess.NextTick()
+		at := earlier(c.sess.NextTick(), c.rates.pausedUntil(now))
 		if c.aliveFor > 0 {
 			at = earlier(at, c.lastSeen+c.aliveFor)
 		}

@@ -23,13 +23,17 @@ type handshake struct {
 }
 
 // handleConnect takes the steps up to authentication, in this order:
-// client.connect hooks, client id, will, client facts.
+// room for it, client.connect hooks, client id, will, bans, client facts.
 func (c *Channel) handleConnect(io *IO, t *turn, p *packet.Connect) {
 	if c.state != awaitConnect {
 		c.fail(io, &fault{packet.ProtocolError, "second CONNECT"}) // [MQTT-3.1.0-2]
 		return
 	}
 	c.version = p.Version
+	if c.env.Access.Busy() {
+		c.refuse(io, &fault{packet.ServerBusy, "the node takes no new clients now"})
+		return
+	}
 	c.describe(p)
 	ev := hook.ConnectEvent{Client: c.client, Packet: p}
 	for _, ask := range c.env.Hooks.ClientConnect.Chain() {
@@ -44,6 +48,10 @@ func (c *Channel) handleConnect(io *IO, t *turn, p *packet.Connect) {
 			c.refuse(io, f)
 			return
 		}
+	}
+	if code, text := c.env.Access.Admit(&c.zone.Access, c.client, io.Batch.Now); code != packet.Success {
+		c.refuse(io, &fault{code, text})
+		return
 	}
 	c.adopt(p)
 	c.authenticate(io, t, &hook.AuthEvent{Client: c.client, Password: p.Password, Method: c.limits.authMethod, Data: authData(p.Props)})
@@ -149,6 +157,7 @@ func (c *Channel) claim(io *IO, t *turn) {
 	}
 	q := &registry.ClaimRequest{
 		ID: c.client.ID, Clean: c.client.CleanStart, Runner: c.wake, Session: c.zone.sessionFor(c.version),
+		Info: c.client,
 		Done: c.claimed,
 	}
 	c.state = claiming
@@ -192,7 +201,7 @@ func (c *Channel) admit(io *IO, t *turn, answer *registry.Claim) {
 	c.pending = nil
 	c.owner, c.sess = answer.Client, answer.Client.Session()
 	c.state = connected
-	c.cache = access.NewCache(c.zone.ACLCacheSize)
+	c.cache, c.rates = access.NewCache(c.zone.ACLCacheSize), c.zone.newRates(io.Batch.Now)
 	t.count.ClientConnected++
 	io.Out = packet.Append(io.Out, c.version, &packet.Connack{
 		SessionPresent: answer.Present, Props: h.props,
@@ -206,6 +215,9 @@ func (c *Channel) admit(io *IO, t *turn, answer *registry.Claim) {
 	c.sess.Configure(c.zone.sessionFor(c.version)) // the client may have come through another zone
 	c.sess.Attach(io.Batch.Now, window, c.version != packet.V50, &t.effects)
 	c.emit(io, t)
+	if c.env.Access.Banned(&c.zone.Access, c.client, io.Batch.Now) {
+		c.owner.Evict(packet.AdministrativeAction) // the ban came while the session was claimed
+	}
 	c.drain(io, t)
 }
 

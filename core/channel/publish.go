@@ -18,7 +18,7 @@ type taken struct {
 const maxTaken = 512
 
 // take does the steps of a PUBLISH that need no neighbour, in this order: alias,
-// topic, capabilities, QoS 2 identity, message. The rest happens in flush for
+// topic, capabilities, QoS 2 identity, message, quota. The rest happens in flush for
 // all PUBLISHes that follow each other.
 func (c *Channel) take(io *IO, t *turn, p *packet.Publish) *fault {
 	countIn(&t.count, p.QoS)
@@ -37,7 +37,12 @@ func (c *Channel) take(io *IO, t *turn, p *packet.Publish) *fault {
 			return &fault{packet.ReceiveMaximumExceeded, "more QoS 2 messages under way than the receive maximum"} // [MQTT-3.3.4-7]
 		}
 	}
-	t.pubs = append(t.pubs, hook.PublishEvent{Client: c.client, Msg: c.messageOf(io, t, p)})
+	e := hook.PublishEvent{Client: c.client, Msg: c.messageOf(io, t, p)}
+	if c.overQuota(io.Batch.Now, p.QoS) {
+		e.Verdict, e.Reason = hook.Deny, packet.QuotaExceeded
+		t.count.PacketsPublishDropped++
+	}
+	t.pubs = append(t.pubs, e)
 	t.taken = append(t.taken, taken{id: p.PacketID, qos: p.QoS, event: len(t.pubs) - 1})
 	if len(t.taken) >= maxTaken {
 		c.flush(io, t)
@@ -95,6 +100,7 @@ func (c *Channel) flush(io *IO, t *turn) {
 	if c.state == connected {
 		denied := c.authorise(io, t)
 		c.env.Broker.Publish(io.Batch, t.pubs)
+		c.routed(t)
 		c.acknowledge(io, t)
 		if denied && c.zone.ACLDenyDisconnect {
 			c.fail(io, &fault{packet.NotAuthorized, "publish denied"})

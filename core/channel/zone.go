@@ -38,9 +38,15 @@ type Zone struct {
 	ResponseInformation   string
 	MaxBacklog            int // bytes not taken by the socket above which QoS 0 is dropped and QoS 1/2 wait; default 1 MiB
 
+	Limits Limits            // rates and quotas
+	Flap   access.FlapPolicy // flapping_detect_policy
+	// FlapDetect is enable_flapping_detect; Flap says what flapping is.
+	FlapDetect bool
+
 	Session session.Config
 
 	session3 session.Config // of 3.x clients; set by Freeze
+	routing  *shared        // of Limits.RoutingAll; set by Freeze
 }
 
 // receiveMaximum is how many QoS 1 and 2 messages a 5.0 client may have under
@@ -61,6 +67,7 @@ func (z *Zone) receiveMaximum() uint16 {
 func (z *Zone) Freeze() {
 	z.session3 = z.Session
 	z.session3.MaxAwaitingRel = 0
+	z.routing = &shared{bucket: newBucket(z.Limits.RoutingAll, 0)}
 }
 
 // sessionFor is the configuration of a new session. A 3.x client cannot be told

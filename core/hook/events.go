@@ -83,6 +83,7 @@ type PublishEvent struct {
 
 	Verdict Verdict           // Next and Allow both pass
 	Reason  packet.ReasonCode // with Deny; 0 means NotAuthorized
+	Routed  int               // deliveries that the message caused; set by the broker
 	// Also are further messages to publish after this one, as the plugin's own.
 	Also []*message.Message
 }
@@ -133,7 +134,9 @@ type RetainEvent struct {
 	Client *Client // nil for messages that no client sent
 	Msg    *message.Message
 
-	Verdict Verdict // Deny: the PUBLISH is refused with Reason
+	// Deny: the PUBLISH is refused with Reason. Drop: it is acknowledged and
+	// routed to nobody.
+	Verdict Verdict
 	Reason  packet.ReasonCode
 }
 

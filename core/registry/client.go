@@ -32,6 +32,7 @@ type Client struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	runner  Runner            // the attached connection; nil: offline
+	info    *hook.Client      // its facts; nil: offline
 	inbox   *Mailbox          // for the runner; nil: empty
 	woken   bool              // the runner has been woken and has not drained yet
 	evict   packet.ReasonCode // why the runner has to leave; 0: it may stay
@@ -78,6 +79,14 @@ func (c *Client) Online() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.runner != nil && c.evict == 0
+}
+
+// Info is the facts of the attached connection; nil: offline. They are not
+// written any more.
+func (c *Client) Info() *hook.Client {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.info
 }
 
 // Deliver implements router.Subscriber.

@@ -73,6 +73,7 @@ type ClaimRequest struct {
 	Clean   bool // end an existing session first [MQTT-3.1.2-4]
 	Runner  Runner
 	Session *session.Config // of a new session
+	Info    *hook.Client    // the connection's facts; nil: unknown
 	// Done is called once if Claim had no answer yet: in another client's turn,
 	// with that turn's batch and no lock held. It must not block.
 	Done func(*router.Batch, Claim)
@@ -123,7 +124,7 @@ func (r *Registry) Claim(b *router.Batch, q *ClaimRequest) (answer Claim, done b
 
 // insert makes a new client for q. sh.mu is held.
 func (r *Registry) insert(sh *shard, q *ClaimRequest, now int64) *Client {
-	c := &Client{id: q.ID, reg: r, runner: q.Runner, sess: session.New(q.ID, q.Session, now)}
+	c := &Client{id: q.ID, reg: r, runner: q.Runner, info: q.Info, sess: session.New(q.ID, q.Session, now)}
 	sh.clients[q.ID] = c
 	r.online.Add(1)
 	r.total.Add(1)
@@ -140,7 +141,7 @@ func (r *Registry) take(sh *shard, c *Client, q *ClaimRequest, now int64) (answe
 		fresh := r.replace(sh, c, q, now)
 		return Claim{Client: fresh}, func(b *router.Batch) { r.end(b, c, off, endDiscarded) }
 	}
-	c.runner, c.evict = q.Runner, 0
+	c.runner, c.info, c.evict = q.Runner, q.Info, 0
 	r.online.Add(1)
 	// A pending will dies with the new connection [MQTT-3.1.3-9].
 	return Claim{Client: c, Present: true}, func(*router.Batch) {}

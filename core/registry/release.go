@@ -32,7 +32,7 @@ func (r *Registry) Release(b *router.Batch, c *Client, d Departure) {
 	sh.mu.Lock()
 	c.mu.Lock()
 	box := c.inbox
-	c.inbox, c.woken, c.runner, c.evict = nil, false, nil, 0
+	c.inbox, c.woken, c.runner, c.info, c.evict = nil, false, nil, nil, 0
 	r.online.Add(-1)
 	waiting := c.waiting
 	c.waiting = nil
@@ -72,7 +72,7 @@ func (r *Registry) handOver(now int64, l leaving) (finish func(*router.Batch)) {
 			waiting.Done(b, Claim{Client: fresh})
 		}
 	case waiting != nil:
-		c.runner = waiting.Runner
+		c.runner, c.info = waiting.Runner, waiting.Info
 		r.online.Add(1)
 		return func(b *router.Batch) {
 			if willNow {
