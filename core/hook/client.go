@@ -15,6 +15,7 @@ type Client struct {
 	Username    string
 	HasUsername bool
 	Peer        netip.AddrPort // the client's address, from the PROXY header where one is used
+	Local       netip.AddrPort // the address that the client connected to
 	Listener    string         // for example "tcp:external"
 	Zone        string
 	Protocol    packet.Version

@@ -91,6 +91,10 @@ func (w *encoder) client(c *hook.Client, props packet.Props) {
 	w.optional(contract.SlotDN, c.DN)
 	w.optional(contract.SlotPrincipal, c.Principal)
 	w.optional(contract.SlotTenant, c.Tenant)
+	if w.Wants(contract.SlotLocal) && c.Local.IsValid() {
+		w.scratch = c.Local.AppendTo(w.scratch[:0])
+		w.Bytes(contract.SlotLocal, w.scratch)
+	}
 }
 
 // optional fills a slot that is absent when v is empty.

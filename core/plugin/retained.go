@@ -20,8 +20,10 @@ var retainStoreOps = ops[hook.RetainEvent]{
 		switch a.Action {
 		case contract.Deny:
 			e.Verdict, e.Reason = hook.Deny, a.reason()
-		case contract.Allow, contract.Drop:
+		case contract.Allow:
 			e.Verdict = hook.Allow
+		case contract.Drop:
+			e.Verdict = hook.Drop
 		}
 	},
 	fail: func(h *hookBinding, e *hook.RetainEvent) {

@@ -178,7 +178,7 @@ func (s *Server) serve(a listener.Accepted) {
 	err := s.engine.Serve(a, func(w conn.Waker) conn.Machine {
 		return channel.New(s.env, zone, &channel.Peer{
 			Client: hook.Client{
-				Peer: a.Info.Peer, Listener: a.Info.Listener, CommonName: a.Info.CommonName, DN: a.Info.DN,
+				Peer: a.Info.Peer, Local: a.Info.Local, Listener: a.Info.Listener, CommonName: a.Info.CommonName, DN: a.Info.DN,
 			},
 			CertUsername: a.Info.CertUsername,
 		}, w)
