@@ -12,7 +12,7 @@ import (
 )
 
 // do runs one line of a transcript: "<link> <verb> words..." or a command of the
-// world: zone, hook, advance, publish, kick, stop.
+// world: zone, hook, advance, publish, kick, stop, ban, unban, busy.
 func (w *world) do(line string) (string, error) {
 	w.out.Reset()
 	f := strings.Fields(line)
@@ -34,6 +34,10 @@ func (w *world) do(line string) (string, error) {
 		b.Flush()
 	case "kick":
 		w.env.Registry.Lookup(f[1]).Evict(packet.AdministrativeAction)
+	case "ban", "unban", "busy":
+		if err := w.shut(f[0], parseWords(f[1:])); err != nil {
+			return "", err
+		}
 	case "stop":
 		w.env.Registry.EvictAll(packet.ServerShuttingDown)
 	default:
@@ -190,6 +194,7 @@ func (w *world) setZone(k words) {
 	z.ACLDenyDisconnect = k.has("denydisconnect")
 	z.UseUsernameAsClientID = k.has("userasid")
 	z.IgnoreLoopDeliver = k.has("noloop")
+	w.setGuards(k)
 }
 
 func pick(k words, name string, old int) int {

@@ -32,6 +32,8 @@ type world struct {
 	links []*link
 	out   strings.Builder
 	store *topicstore.Store
+	bans  *access.Bans
+	busy  bool
 }
 
 var hookSpec = hook.Spec{Owner: "test"}
@@ -43,7 +45,7 @@ func newWorld() *world {
 	w := &world{now: start, env: &channel.Env{Hooks: new(hook.Points), Metrics: metrics.New(1), Log: zap.NewNop()}}
 	w.zone = defaultZone()
 	w.env.Router = router.New(router.Config{})
-	w.env.Access = access.New(w.env.Hooks)
+	w.guard()
 	w.env.Broker = broker.New(broker.Config{Node: 1, Incarnation: 1}, w.env.Hooks, w.env.Router)
 	w.env.Registry = registry.New(registry.Config{
 		Hooks: w.env.Hooks, Router: w.env.Router, PublishWill: w.env.PublishWill, Redispatch: w.env.Broker.Redispatch,
@@ -54,7 +56,7 @@ func newWorld() *world {
 
 func defaultZone() channel.Zone {
 	return channel.Zone{
-		IdleTimeout: 15 * time.Second, Access: access.Policy{EnableACL: true, NoMatch: true}, ACLCacheSize: 32,
+		IdleTimeout: 15 * time.Second, Access: access.Policy{EnableACL: true, NoMatch: true, EnableBan: true}, ACLCacheSize: 32,
 		MaxPacketSize: 1 << 20, MaxClientIDLen: 65535, MaxTopicLevels: 128, MaxQoS: 2, MaxTopicAlias: 10,
 		RetainAvailable: true, WildcardAvailable: true, SharedAvailable: true, KeepaliveBackoff: 0.75,
 		SessionExpiry: 2 * time.Hour, MaxSessionExpiry: 0xFFFFFFFF, MaxBacklog: 1 << 20,
@@ -219,6 +221,9 @@ func (w *world) advance(d time.Duration) {
 		before := next.io.Deadline
 		next.io.Deadline = 0
 		next.turn(next.m.Tick)
+		if !next.closed && !next.io.Pause && len(next.rest) > 0 {
+			next.turn(next.feed)
+		}
 		if next.io.Deadline != 0 && next.io.Deadline <= before {
 			panic(fmt.Sprintf("%s: Tick left its deadline where it was", next.name))
 		}
