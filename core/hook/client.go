@@ -15,7 +15,7 @@ type Client struct {
 	Username    string
 	HasUsername bool
 	Peer        netip.AddrPort // the client's address, from the PROXY header where one is used
-	Local       netip.AddrPort // the address that the client connected to
+	Local       netip.AddrPort // the listener that it came through: the port is exact, the address may be unspecified
 	Listener    string         // for example "tcp:external"
 	Zone        string
 	Protocol    packet.Version

@@ -48,6 +48,7 @@ func (l *Listener) acceptAll(accept func() (Accepted, error), serve func(Accepte
 func (l *Listener) admit(a Accepted, serve func(Accepted)) {
 	a.Done = l.done
 	a.Info.Listener, a.Info.Zone, a.Info.Proto = l.cfg.ID(), l.cfg.Zone, l.cfg.Proto
+	a.Info.Local = l.ln.Addr().(*net.TCPAddr).AddrPort()
 	l.counts.accepted.Add(1)
 	n := l.counts.current.Add(1)
 	if l.cfg.MaxConnections > 0 && n > int64(l.cfg.MaxConnections) {

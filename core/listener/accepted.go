@@ -28,6 +28,7 @@ type Info struct {
 	Zone     string         // the zone that its clients belong to
 	Proto    Proto          // the transport
 	Peer     netip.AddrPort // the client's address, IPv4 never mapped into IPv6
+	Local    netip.AddrPort // the listener's bound address, of which every client knows the port
 
 	CommonName   string // of the verified TLS client certificate; "" if none
 	DN           string // its distinguished name, RFC 2253; "" if none
