@@ -11,10 +11,10 @@ import (
 )
 
 // sections are the first words of key paths; the root keys stand alone.
-var sections = []string{"node", "listener", "zone", "mqtt", "broker", "topicstore", "plugins", "sys", "log"}
+var sections = []string{"node", "listener", "zone", "mqtt", "broker", "topicstore", "plugins", "access", "memory", "alarm", "sys", "log"}
 
 // rootKeys are EMQ X 4's keys without a section: zone keys for all zones.
-var rootKeys = []string{"allow_anonymous", "acl_nomatch", "acl_deny_action", "acl_cache_max_size"}
+var rootKeys = []string{"allow_anonymous", "acl_nomatch", "acl_deny_action", "acl_cache_max_size", "flapping_detect_policy"}
 
 // build applies the leaves, in the file's order, to the defaults.
 func (r *reader) build() *Config {
@@ -25,6 +25,9 @@ func (r *reader) build() *Config {
 	nodeKeys.defaults(&c.Node)
 	storeKeys.defaults(&c.Store)
 	pluginKeys.defaults(&c.Plugins)
+	accessKeys.defaults(&c.Access)
+	memoryKeys.defaults(&c.Memory)
+	alarmKeys.defaults(&c.Alarms)
 	sysKeys.defaults(&c.Sys)
 	logKeys.defaults(&c.Log)
 	brokerKeys.defaults(&c.Router)
@@ -38,6 +41,12 @@ func (r *reader) build() *Config {
 			apply(r, l.below(1), storeKeys, &c.Store)
 		case "plugins":
 			apply(r, l.below(1), pluginKeys, &c.Plugins)
+		case "access":
+			apply(r, l.below(1), accessKeys, &c.Access)
+		case "memory":
+			apply(r, l.below(1), memoryKeys, &c.Memory)
+		case "alarm":
+			apply(r, l.below(1), alarmKeys, &c.Alarms)
 		case "sys":
 			apply(r, l.below(1), sysKeys, &c.Sys)
 		case "log":
@@ -60,7 +69,7 @@ func (r *reader) build() *Config {
 	}
 	c.Zones = r.zones(global, zones)
 	c.Listeners = r.listeners(listeners)
-	c.Sys.Node = c.Node.Name
+	c.Sys.Node, c.Alarms.Node = c.Node.Name, c.Node.Name
 	if !c.Log.toFile {
 		c.Log.File = ""
 	}

@@ -25,6 +25,7 @@ func (r *reader) check(c *Config) {
 		r.validate(at, l)
 		r.files(at, l)
 	}
+	r.protects(c)
 	if len(c.Plugins.Dirs) == 0 {
 		r.fault([]string{"plugins", "dirs"}, "no directory is left")
 	}

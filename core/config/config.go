@@ -22,6 +22,9 @@ type Config struct {
 	Router    router.Config
 	Store     TopicStore
 	Plugins   Plugins
+	Access    Access
+	Memory    sys.MemoryConfig
+	Alarms    sys.AlarmsConfig
 	Sys       sys.Config
 	Log       Log
 }

@@ -63,7 +63,7 @@ names and no other.
 	section(&b, "listener.<ssl|ws|wss>.<name>", "", "", handshakeKeys, nil)
 	section(&b, "listener.<ssl|wss>.<name>", "", "", tlsKeys, nil)
 	section(&b, "listener.<ws|wss>.<name>", "", "", webKeys, nil)
-	section(&b, "zone.<name>", "Zones", `A listener's clients share a zone. The same keys under `+"`mqtt`"+` are defaults for every zone, and `+"`allow_anonymous`, `acl_nomatch`,\n`acl_deny_action` and `acl_cache_max_size`"+` may stand without a section, as in EMQ X 4. The zone `+"`internal`"+` is for trusted
+	section(&b, "zone.<name>", "Zones", `A listener's clients share a zone. The same keys under `+"`mqtt`"+` are defaults for every zone, and `+"`allow_anonymous`, `acl_nomatch`,\n`acl_deny_action`, `acl_cache_max_size` and `flapping_detect_policy`"+` may stand without a section, as in EMQ X 4. The zone `+"`internal`"+` is for trusted
 clients on this machine and has its own defaults, which only `+"`zone.internal`"+` changes.
 `, zoneKeys, func(k string) string {
 		for _, p := range internalZone {
@@ -77,6 +77,10 @@ clients on this machine and has its own defaults, which only `+"`zone.internal`"
 	section(&b, "topicstore", "Retained messages", `What to retain is the retainer plugin's decision (`+"`etc/plugins/retainer.toml`"+`); this bounds what the broker keeps for it.
 `, storeKeys, nil)
 	section(&b, "plugins", "Plugins", "", pluginKeys, nil)
+	section(&b, "access", "Bans and logins", `Bans are kept in `+"`banned.json`"+` of the data directory.
+`, accessKeys, nil)
+	section(&b, "memory", "Memory", "", memoryKeys, nil)
+	section(&b, "alarm", "Alarms", "", alarmKeys, nil)
 	section(&b, "sys", "$SYS topics", "", sysKeys, nil)
 	section(&b, "log", "Log", "", logKeys, nil)
 	return b.String()
@@ -122,6 +126,9 @@ func TestTablesAreSound(t *testing.T) {
 	sound(t, "node", nodeKeys)
 	sound(t, "topicstore", storeKeys)
 	sound(t, "plugins", pluginKeys)
+	sound(t, "access", accessKeys)
+	sound(t, "memory", memoryKeys)
+	sound(t, "alarm", alarmKeys)
 	sound(t, "sys", sysKeys)
 	sound(t, "broker", brokerKeys)
 	sound(t, "log", logKeys)

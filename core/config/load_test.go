@@ -87,7 +87,7 @@ func TestZoneDefaults(t *testing.T) {
 	if !z.RetainAvailable || !z.WildcardAvailable || !z.SharedAvailable || z.IgnoreLoopDeliver || z.UseUsernameAsClientID {
 		t.Errorf("flags of zone external are %+v", z)
 	}
-	if want := (access.Policy{Anonymous: access.AnonymousLoopback, EnableACL: true, NoMatch: true}); z.Access != want {
+	if want := (access.Policy{Anonymous: access.AnonymousLoopback, EnableACL: true, NoMatch: true, EnableBan: true}); z.Access != want {
 		t.Errorf("access of external is %+v, want %+v", z.Access, want)
 	}
 	s := z.Session
@@ -142,6 +142,7 @@ zone.shop.mountpoint = "shop/%c/"
 // Every zone key reaches a field: a value that is not the default changes the zone.
 func TestEveryZoneKeyIsApplied(t *testing.T) {
 	other := map[string]string{
+		"number, period; or none": "77,7s", "bytes, period; or none": "77KB,7s", "count, window, ban time": "7, 7m, 7h",
 		"duration": "77s", "bytes": "77KB", "flag": "", "text": "x", "fraction": "0.9",
 	}
 	special := map[string]string{

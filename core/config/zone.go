@@ -15,7 +15,7 @@ type zone = channel.Zone
 
 // zoneKeys is every key of zone.<name> and, as a default for all zones, of mqtt.
 // Names are EMQ X 4's (emqx4 §2.2), and defaults are those of its zone external.
-var zoneKeys = table[zone]{
+var zoneKeys = append(table[zone]{
 	{"idle_timeout", duration(func(z *zone) *time.Duration { return &z.IdleTimeout }), "15s",
 		"a connection that sent no CONNECT in this time is closed"},
 	{"allow_anonymous", choice(func(z *zone) *access.Anonymous { return &z.Access.Anonymous }, anonymousWords), "loopback",
@@ -88,7 +88,7 @@ var zoneKeys = table[zone]{
 		"what a full queue drops"},
 	{"upgrade_qos", toggle(func(z *zone) *bool { return &z.Session.UpgradeQoS }), "off",
 		"deliver with the higher of the QoS of publish and subscription, not the lower"},
-}
+}, protectKeys...)
 
 var anonymousWords = onOff(access.AnonymousAllow, access.AnonymousDeny,
 	map[string]access.Anonymous{"loopback": access.AnonymousLoopback})
@@ -106,6 +106,7 @@ var internalZone = []struct{ name, value string }{
 	{"allow_anonymous", "true"},
 	{"enable_acl", "off"},
 	{"bypass_auth_plugins", "on"},
+	{"enable_ban", "off"},
 	{"max_inflight", "128"},
 	{"max_awaiting_rel", "1000"},
 	{"max_mqueue_len", "10000"},
