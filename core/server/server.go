@@ -7,13 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/dunlinmq/dunlin/core/access"
 	"github.com/dunlinmq/dunlin/core/admin"
 	"github.com/dunlinmq/dunlin/core/broker"
 	"github.com/dunlinmq/dunlin/core/channel"
@@ -60,12 +60,14 @@ type Server struct {
 	sys       *sys.Sys
 	admin     *admin.Server
 	listeners []*listener.Listener
+	ballast   []byte // never touched
+	guards    guards
 }
 
 // New builds a node: claims the data directory, starts the plugins, binds the
 // listeners. On an error nothing is left behind.
 func New(ctx context.Context, cfg *config.Config, opts Options) (_ *Server, err error) {
-	s := &Server{cfg: cfg, opts: opts, started: time.Now()}
+	s := &Server{cfg: cfg, opts: opts, started: time.Now(), ballast: newBallast()}
 	var undo []func() error
 	defer func() {
 		if err != nil {
@@ -75,6 +77,9 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (_ *Server, err 
 		}
 	}()
 	s.buildCore()
+	if err = s.buildGuards(); err != nil {
+		return nil, err
+	}
 	if s.engine, err = conn.New(conn.Config{Blocking: s.hooks.Blocking, Log: opts.Log.Named("conn")}); err != nil {
 		return nil, fmt.Errorf("open the event loops: %w", err)
 	}
@@ -105,7 +110,7 @@ func (s *Server) buildCore() {
 	s.retained = topicstore.New(topicstore.Config{MaxMessages: s.cfg.Store.MaxMessages, MaxBytes: s.cfg.Store.MaxBytes})
 	s.broker = broker.New(broker.Config{Node: 1, Incarnation: uint32(s.started.Unix())}, s.hooks, s.router)
 	s.env = &channel.Env{
-		Hooks: s.hooks, Access: access.New(s.hooks), Broker: s.broker, Router: s.router,
+		Hooks: s.hooks, Broker: s.broker, Router: s.router,
 		Metrics: metrics.New(runtime.GOMAXPROCS(0)), Log: s.opts.Log.Named("channel"),
 	}
 	s.registry = registry.New(registry.Config{
@@ -139,12 +144,18 @@ func (s *Server) Run(ctx context.Context) error {
 	start("registry", s.registry.Run)
 	start("connections", s.engine.Run)
 	start("sys", s.sys.Run)
+	start("alarms", s.guards.alarms.Run)
+	start("watch", s.guards.watch.Run)
+	start("bans", s.guards.bans.Run)
+	s.guards.limitMemory()
+	start("memory", s.guards.memory.Run)
 	start("admin", s.admin.Run)
 	for _, l := range s.listeners {
 		cfg := l.Config()
 		start("listener "+cfg.ID(), func(ctx context.Context) error { return l.Run(ctx, s.serve) })
 	}
 	s.announce()
+	debug.FreeOSMemory() // compiling plugins takes tens of MB that nobody needs any more
 	select {
 	case <-ctx.Done():
 	case <-failed:
