@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dunlinmq/dunlin/core/listener"
 	"github.com/dunlinmq/dunlin/core/packet"
 )
 
@@ -52,7 +53,7 @@ func (l *Logins) Refused(a netip.Addr, now int64) bool {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	f := l.from.look(Origin(a))
+	f := l.from.look(listener.Origin(a))
 	return f != nil && now < f.until
 }
 
@@ -64,7 +65,7 @@ func (l *Logins) Failed(a netip.Addr, code packet.ReasonCode, now int64) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	f := l.from.at(Origin(a))
+	f := l.from.at(listener.Origin(a))
 	if now-f.since > int64(max(l.policy.Window, 2*f.wait)) {
 		*f = failures{since: now}
 	}
@@ -98,7 +99,7 @@ func (l *Logins) Succeeded(a netip.Addr) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.from.drop(Origin(a))
+	l.from.drop(listener.Origin(a))
 }
 
 // Waiting is how many addresses are refused at now.

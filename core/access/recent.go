@@ -1,9 +1,6 @@
 package access
 
-import (
-	"container/list"
-	"net/netip"
-)
+import "container/list"
 
 // recent is a table of bounded size: a key that finds it full takes the place
 // of the one that was used longest ago. Its owner guards it.
@@ -50,18 +47,4 @@ func (r *recent[K, V]) drop(k K) {
 		r.order.Remove(e)
 		delete(r.items, k)
 	}
-}
-
-// Origin is what an address counts as where addresses are counted: itself, or
-// for IPv6 its /64, which one subscriber has to himself.
-func Origin(a netip.Addr) netip.Addr {
-	a = a.Unmap().WithZone("")
-	if !a.Is6() {
-		return a
-	}
-	p, err := a.Prefix(64)
-	if err != nil {
-		return a
-	}
-	return p.Addr()
 }

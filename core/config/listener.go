@@ -22,6 +22,8 @@ var (
 			"the zone of the listener's clients"},
 		{"max_connections", number(func(l *lconf) *int { return &l.MaxConnections }, 0, maxCount), "1024000",
 			"connections above this are closed at once; 0: no limit"},
+		{"max_conn_per_address", number(func(l *lconf) *int { return &l.MaxConnPerAddress }, 0, maxCount), "0",
+			"connections from one address (IPv6: one /64) above this are closed before their first byte; 0: no limit"},
 		{"max_conn_rate", fraction(func(l *lconf) *float64 { return &l.MaxConnRate }, 0, maxCount), "1000",
 			"new connections a second; more wait; 0: no limit"},
 		{"backlog", number(func(l *lconf) *int { return &l.Backlog }, 0, 65535), "1024",

@@ -56,6 +56,11 @@ func (l *Listener) admit(a Accepted, serve func(Accepted)) {
 		_ = a.Close()
 		return
 	}
+	if l.origins != nil && !l.count(&a) {
+		l.counts.crowded.Add(1)
+		_ = a.Close()
+		return
+	}
 	if l.cfg.Proto == TCP {
 		serve(a)
 		return
@@ -68,6 +73,19 @@ func (l *Listener) admit(a Accepted, serve func(Accepted)) {
 		}
 		serve(a)
 	})
+}
+
+// count counts a by its address; false: there are too many from there.
+func (l *Listener) count(a *Accepted) bool {
+	addr := a.Info.Peer.Addr()
+	if !l.origins.take(addr) {
+		return false
+	}
+	a.Done = func() {
+		l.origins.give(addr)
+		l.done()
+	}
+	return true
 }
 
 // shake does the handshakes of a within the timeout.

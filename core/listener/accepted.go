@@ -47,7 +47,8 @@ type Accepted struct {
 	// Info describes the client.
 	Info Info
 	// Done gives the place in max_connections back. Never nil in what a Listener
-	// hands over; the same function for all connections of a listener.
+	// hands over; without max_conn_per_address the same function for all
+	// connections of a listener.
 	Done func()
 }
 

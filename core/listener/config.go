@@ -16,14 +16,17 @@ type Config struct {
 	Proto Proto  `toml:"-"`
 	Name  string `toml:"-"`
 
-	Bind           string  `toml:"bind"`            // "host:port", ":port" or "port"
-	MaxConnections int     `toml:"max_connections"` // more are closed at once and counted; 0: no limit
-	MaxConnRate    float64 `toml:"max_conn_rate"`   // connections a second; more wait in the kernel's queue; 0: no limit
-	Zone           string  `toml:"zone"`            // the zone of its clients
-	Backlog        int     `toml:"backlog"`         // the kernel's queue of connections to accept; 0: the system's choice, as everywhere but on Linux
-	NoDelay        bool    `toml:"nodelay"`         // TCP_NODELAY; on by default everywhere: turns write whole batches
-	RecBuf         int     `toml:"recbuf"`          // SO_RCVBUF in bytes; 0: the system's choice
-	SndBuf         int     `toml:"sndbuf"`          // SO_SNDBUF in bytes; 0: the system's choice
+	Bind           string `toml:"bind"`            // "host:port", ":port" or "port"
+	MaxConnections int    `toml:"max_connections"` // more are closed at once and counted; 0: no limit
+	// MaxConnPerAddress bounds the connections from one address (IPv6: one /64);
+	// more are closed before their first byte; 0: no limit. Not an EMQ X key.
+	MaxConnPerAddress int     `toml:"max_conn_per_address"`
+	MaxConnRate       float64 `toml:"max_conn_rate"` // connections a second; more wait in the kernel's queue; 0: no limit
+	Zone              string  `toml:"zone"`          // the zone of its clients
+	Backlog           int     `toml:"backlog"`       // the kernel's queue of connections to accept; 0: the system's choice, as everywhere but on Linux
+	NoDelay           bool    `toml:"nodelay"`       // TCP_NODELAY; on by default everywhere: turns write whole batches
+	RecBuf            int     `toml:"recbuf"`        // SO_RCVBUF in bytes; 0: the system's choice
+	SndBuf            int     `toml:"sndbuf"`        // SO_SNDBUF in bytes; 0: the system's choice
 
 	TLS TLSConfig       `toml:"-"` // ssl and wss
 	Web WebSocketConfig `toml:"-"` // ws and wss
@@ -118,6 +121,7 @@ func (c *Config) Validate() error {
 	_, err := c.address()
 	fault(err != nil, "bind", "%v", err)
 	fault(c.MaxConnections < 0, "max_connections", "is negative")
+	fault(c.MaxConnPerAddress < 0, "max_conn_per_address", "is negative")
 	fault(c.MaxConnRate < 0, "max_conn_rate", "is negative")
 	fault(c.Backlog < 0, "backlog", "is negative")
 	fault(c.RecBuf < 0, "recbuf", "is negative")

@@ -14,22 +14,23 @@ import (
 // Listener is one bound port.
 type Listener struct {
 	// Immutable after Open.
-	cfg    Config
-	log    *zap.Logger
-	ln     *net.TCPListener
-	source source      // of connections; of ln
-	tls    *tls.Config // ssl and wss
-	done   func()      // Accepted.Done
-	shakes *handshakes // all but tcp
-	closed context.Context
-	cancel context.CancelFunc // of closed
+	cfg     Config
+	log     *zap.Logger
+	ln      *net.TCPListener
+	source  source      // of connections; of ln
+	tls     *tls.Config // ssl and wss
+	done    func()      // Accepted.Done, but for origins
+	origins *origins    // nil: max_conn_per_address says nothing
+	shakes  *handshakes // all but tcp
+	closed  context.Context
+	cancel  context.CancelFunc // of closed
 
 	counts counts
 }
 
 // counts are a listener's counters; any goroutine.
 type counts struct {
-	current, accepted, refused, failed, handedOut atomic.Int64
+	current, accepted, refused, crowded, failed, handedOut atomic.Int64
 }
 
 // Stats are a listener's counts since it was opened.
@@ -37,6 +38,7 @@ type Stats struct {
 	Current   int64 // connections now, handshakes included
 	Accepted  int64 // from the kernel
 	Refused   int64 // over max_connections
+	Crowded   int64 // over max_conn_per_address
 	Failed    int64 // whose handshake or upgrade failed, took too long or was pushed out
 	HandedOut int64 // that became MQTT streams
 }
@@ -47,7 +49,7 @@ func Open(cfg Config, log *zap.Logger) (*Listener, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("listener %s: %w", cfg.ID(), err)
 	}
-	l := &Listener{cfg: cfg, log: log.With(zap.String("listener", cfg.ID()))}
+	l := &Listener{cfg: cfg, log: log.With(zap.String("listener", cfg.ID())), origins: newOrigins(cfg.MaxConnPerAddress)}
 	l.closed, l.cancel = context.WithCancel(context.Background())
 	l.done = func() { l.counts.current.Add(-1) }
 	if cfg.Proto != TCP {
@@ -116,7 +118,7 @@ func (l *Listener) Config() Config { return l.cfg }
 func (l *Listener) Stats() Stats {
 	c := &l.counts
 	return Stats{
-		Current: c.current.Load(), Accepted: c.accepted.Load(), Refused: c.refused.Load(),
+		Current: c.current.Load(), Accepted: c.accepted.Load(), Refused: c.refused.Load(), Crowded: c.crowded.Load(),
 		Failed: c.failed.Load(), HandedOut: c.handedOut.Load(),
 	}
 }
