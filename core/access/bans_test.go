@@ -248,15 +248,15 @@ func TestBansEnd(t *testing.T) {
 		if n := len(openBans(t, access.BansConfig{File: file}).List()); n != 3 {
 			t.Errorf("%d bans on disk, want 3", n)
 		}
-		time.Sleep(89 * time.Second)
+		<-time.After(89 * time.Second)
 		if _, banned := s.Check(named("c", "", "127.0.0.1:1"), time.Now().UnixNano()); !banned {
 			t.Error("the ban ended early")
 		}
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		if _, banned := s.Check(named("c", "", "192.0.2.1:1"), time.Now().UnixNano()); banned || len(s.List()) != 1 {
 			t.Error("the ban did not end")
 		}
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		synctest.Wait()
 		mu.Lock()
 		if len(ended) != 2 || s.Len() != 1 {

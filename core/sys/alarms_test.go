@@ -50,7 +50,7 @@ func TestAlarmsArePublished(t *testing.T) {
 		if list := s.Current(); len(list) != 1 || !list[0].Active() || len(s.History()) != 0 {
 			t.Errorf("current %+v", list)
 		}
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		if !s.Deactivate("hot") || s.Deactivate("hot") || s.Deactivate("never") {
 			t.Error("Deactivate tells whether the alarm was on")
 		}
@@ -105,7 +105,7 @@ func TestAlarmsAreBounded(t *testing.T) {
 		if len(past) != 3 || past[2].Details["i"] != 9 || past[0].Details["i"] != 7 {
 			t.Errorf("history %+v", past)
 		}
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		if len(s.History()) != 0 || len(s.Current()) != 2 {
 			t.Error("past alarms are forgotten after their time, active ones are not")
 		}
@@ -129,7 +129,7 @@ func TestCurrentIsOrdered(t *testing.T) {
 		s, _, _ := alarming(t, AlarmsConfig{})
 		for _, name := range []string{"c", "a", "b"} {
 			s.Activate(name, "m", nil)
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 		}
 		var names []string
 		for _, a := range s.Current() {
