@@ -45,11 +45,12 @@ type diskFS struct {
 	native bool   // FS is that of the system: modes are set
 	failed func(error)
 
-	live     atomic.Bool // opened: failures freeze from now on
+	live     atomic.Bool // the engine is there: failures freeze
 	lazy     atomic.Bool // set by the committer before each commit
 	written  atomic.Int64
 	syncs    atomic.Int64
 	frozen   atomic.Pointer[error]
+	told     chan struct{} // closed when failed has returned
 	released chan struct{} // closed when the store is closing
 	release  sync.Once
 
@@ -60,7 +61,7 @@ type diskFS struct {
 
 func newFS(inner vfs.FS, dir string, failed func(error)) *diskFS {
 	fs := &diskFS{FS: inner, dir: dir, failed: failed, native: inner == nil,
-		released: make(chan struct{}), logs: map[*file]struct{}{}, memory: vfs.NewMem()}
+		released: make(chan struct{}), told: make(chan struct{}), logs: map[*file]struct{}{}, memory: vfs.NewMem()}
 	if fs.native {
 		fs.FS = vfs.Default
 	}
@@ -80,7 +81,17 @@ func (fs *diskFS) failure() error {
 func (fs *diskFS) freeze(err error) {
 	if fs.frozen.CompareAndSwap(nil, &err) {
 		fs.failed(err)
+		close(fs.told)
 	}
+}
+
+// refused is failure for those who pass it on: the alarm comes first.
+func (fs *diskFS) refused() error {
+	err := fs.failure()
+	if err != nil {
+		<-fs.told
+	}
+	return err
 }
 
 // end lets those that wait in park go.

@@ -27,18 +27,18 @@ var layouts []func(fs vfs.FS, dir string) error
 // openLayout makes or checks the directory, and migrates an older layout.
 func openLayout(fs *diskFS, dir string, steps []func(fs vfs.FS, dir string) error) error {
 	known := len(steps) + 1
-	if err := fs.MkdirAll(dir, dirMode); err != nil {
+	if err := errors.Join(makeDir(fs, dir), fs.own(dir)); err != nil {
 		return fmt.Errorf("store: make %s: %w", dir, err)
-	}
-	if err := fs.own(dir); err != nil {
-		return err
 	}
 	v, err := readLayout(fs, dir)
 	if oserror.IsNotExist(err) {
 		if _, err := fs.Stat(filepath.Join(dir, dbDir)); err == nil {
 			return fmt.Errorf("store: %s has data and no %s: %w", dir, formatFile, store.ErrCorrupt)
 		}
-		return writeLayout(fs, dir, known)
+		if err := writeLayout(fs, dir, known); err != nil {
+			return err
+		}
+		return makeDir(fs, filepath.Join(dir, dbDir))
 	}
 	if err != nil {
 		return err
@@ -90,6 +90,26 @@ func writeLayout(fs vfs.FS, dir string, v int) error {
 		return fmt.Errorf("store: write %s: %w", formatFile, err)
 	}
 	return nil
+}
+
+// makeDir makes a directory and what is missing above it, and syncs the names:
+// else power loss could take all of the store, however well its files are synced.
+func makeDir(fs vfs.FS, dir string) error {
+	up := filepath.Dir(dir)
+	if _, err := fs.Stat(dir); err == nil || up == dir {
+		return err
+	}
+	if err := makeDir(fs, up); err != nil {
+		return err
+	}
+	if err := fs.MkdirAll(dir, dirMode); err != nil {
+		return err
+	}
+	d, err := fs.OpenDir(up)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // rename is done when it has returned: the directory is synced.

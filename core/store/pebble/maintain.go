@@ -107,7 +107,7 @@ func (s *Store) Backup(ctx context.Context, dir string) error {
 		return fmt.Errorf("store: backup to %s: %w", dir, os.ErrExist)
 	}
 	part := dir + partial
-	err = errors.Join(s.fs.RemoveAll(part), s.fs.MkdirAll(part, dirMode))
+	err = errors.Join(s.fs.RemoveAll(part), makeDir(s.fs, part))
 	if err == nil {
 		err = s.db.Checkpoint(filepath.Join(part, dbDir), pebble.WithFlushedWAL())
 	}
@@ -147,7 +147,7 @@ func (fs *diskFS) own(dir string) error {
 
 // copyTree copies a directory of files and directories, and syncs all of it.
 func copyTree(ctx context.Context, fs vfs.FS, from, to string) error {
-	if err := fs.MkdirAll(to, dirMode); err != nil {
+	if err := makeDir(fs, to); err != nil {
 		return err
 	}
 	names, err := fs.List(from)

@@ -109,7 +109,6 @@ func Open(cfg Config) (s *Store, err error) {
 		s.com.Close()
 		return nil, fmt.Errorf("store: open %s: %w", cfg.Dir, err)
 	}
-	s.fs.live.Store(true)
 	s.weigh()
 	go s.tend()
 	return s, nil
@@ -123,6 +122,9 @@ func (s *Store) openDB() (err error) {
 			err = fmt.Errorf("engine: %v", r)
 		}
 	}()
+	// The engine tries to write what it has recovered until it can: with a full
+	// disk, for ever. So failures freeze from here on, and Open gives up.
+	s.fs.live.Store(true)
 	cache := pebble.NewCache(s.cfg.CacheBytes)
 	defer cache.Unref()
 	o := &pebble.Options{
@@ -152,9 +154,12 @@ func (s *Store) openDB() (err error) {
 	if pebble.IsCorruptionError(err) {
 		err = fmt.Errorf("%w: %w", store.ErrCorrupt, err)
 	}
-	if f := s.fs.failure(); err == nil && f != nil {
+	if f := s.fs.failure(); f != nil {
 		s.fs.end()
-		err = errors.Join(f, s.db.Close())
+		if err == nil {
+			_ = s.db.Close() // what it says of a frozen disk says nothing
+		}
+		err = f
 	}
 	return err
 }

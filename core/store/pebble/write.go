@@ -27,7 +27,7 @@ const (
 // write is the committer's: it makes one batch of the group, logs it and applies
 // it. The operations of a store.Batch are those of the engine's.
 func (s *Store) write(group []*store.Batch, d store.Durability) error {
-	if err := s.fs.failure(); err != nil {
+	if err := s.fs.refused(); err != nil {
 		return err
 	}
 	n := 0
@@ -54,7 +54,7 @@ func (s *Store) write(group []*store.Batch, d store.Durability) error {
 	if err != nil {
 		s.fs.freeze(err)
 	}
-	if err := s.fs.failure(); err != nil {
+	if err := s.fs.refused(); err != nil {
 		return err
 	}
 	if d < store.Sync {
