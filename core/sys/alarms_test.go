@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -144,8 +145,9 @@ func TestCurrentIsOrdered(t *testing.T) {
 func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _, _ := alarming(t, AlarmsConfig{})
-		var wrong []Condition
-		w := NewWatch(time.Second, s, func() []Condition { return wrong }, func() []Condition { return nil })
+		var wrong atomic.Pointer[[]Condition]
+		wrong.Store(new([]Condition))
+		w := NewWatch(time.Second, s, func() []Condition { return *wrong.Load() }, func() []Condition { return nil })
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- w.Run(ctx) }()
@@ -161,7 +163,7 @@ func TestWatch(t *testing.T) {
 			{[]Condition{{Name: "b"}}, 1, 1},
 			{nil, 0, 2},
 		} {
-			wrong = step.now
+			wrong.Store(&step.now)
 			pass(time.Second)
 			if len(s.Current()) != step.active || len(s.History()) != step.past {
 				t.Errorf("%+v: active %+v, past %+v", step, s.Current(), s.History())

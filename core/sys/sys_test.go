@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,9 +35,16 @@ func (b *board) count(topic string) int {
 	return n
 }
 
-type source struct{ n Snapshot }
+// source is counts that a test may change while a Sys runs.
+type source struct{ n atomic.Pointer[Snapshot] }
 
-func (s *source) Snapshot() Snapshot { return s.n }
+func sourceOf(n Snapshot) *source {
+	s := new(source)
+	s.n.Store(&n)
+	return s
+}
+
+func (s *source) Snapshot() Snapshot { return *s.n.Load() }
 
 // run starts a Sys in a synctest bubble and returns the function that ends it.
 func run(t *testing.T, cfg Config, to Publisher, from Source) (stop func()) {
@@ -65,7 +73,7 @@ var both = Config{Node: "n1@host", Names: EMQX | Mosquitto, Interval: time.Minut
 func TestPublishesBothFamiliesAtStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBoard()
-		defer run(t, both, b, &source{Snapshot{Connections: 3, Sessions: 5, Subscriptions: 7, MessagesReceived: 11}})()
+		defer run(t, both, b, sourceOf(Snapshot{Connections: 3, Sessions: 5, Subscriptions: 7, MessagesReceived: 11}))()
 		want := map[string]string{
 			"$SYS/brokers":                                   "n1@host",
 			"$SYS/brokers/n1@host/version":                   Version,
@@ -93,7 +101,7 @@ func TestPublishesBothFamiliesAtStart(t *testing.T) {
 func TestIntervals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBoard()
-		stop := run(t, both, b, &source{})
+		stop := run(t, both, b, sourceOf(Snapshot{}))
 		pass(5 * time.Minute)
 		stop()
 		if got := b.count("$SYS/brokers/n1@host/version"); got != 6 {
@@ -113,9 +121,9 @@ func TestIntervals(t *testing.T) {
 
 func TestMaximaOutliveTheirGauges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, from := newBoard(), &source{Snapshot{Connections: 9, Sessions: 9}}
+		b, from := newBoard(), sourceOf(Snapshot{Connections: 9, Sessions: 9})
 		defer run(t, both, b, from)()
-		from.n = Snapshot{Connections: 2, Sessions: 4}
+		from.n.Store(&Snapshot{Connections: 2, Sessions: 4})
 		pass(time.Minute)
 		for topic, want := range map[string]string{
 			"$SYS/brokers/n1@host/stats/connections.count": "2",
@@ -144,7 +152,7 @@ func TestFamiliesAndPeriodsCanBeOff(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBoard()
-				defer run(t, c.cfg, b, &source{})()
+				defer run(t, c.cfg, b, sourceOf(Snapshot{}))()
 				pass(10 * time.Second)
 				if _, ok := b.last[c.has]; !ok {
 					t.Errorf("%s was not published", c.has)
@@ -162,7 +170,7 @@ func TestFamiliesAndPeriodsCanBeOff(t *testing.T) {
 func TestRetainedTopics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBoard()
-		defer run(t, both, b, &source{})()
+		defer run(t, both, b, sourceOf(Snapshot{}))()
 		for _, topic := range slices.Sorted(maps.Keys(b.retain)) {
 			want := strings.HasPrefix(topic, "$SYS/broker/") || topic == "$SYS/brokers" ||
 				strings.HasSuffix(topic, "/version") || strings.HasSuffix(topic, "/sysdescr")
@@ -177,7 +185,7 @@ func TestRetainedTopics(t *testing.T) {
 func TestNoNegativeGauge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBoard()
-		defer run(t, both, b, &source{Snapshot{Connections: 3, Sessions: 2}})()
+		defer run(t, both, b, sourceOf(Snapshot{Connections: 3, Sessions: 2}))()
 		if got := b.last["$SYS/broker/clients/disconnected"]; got != "0" {
 			t.Errorf("clients/disconnected = %q, want 0", got)
 		}
