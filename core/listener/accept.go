@@ -3,9 +3,11 @@ package listener
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"time"
+	"unicode/utf8"
 
 	"go.uber.org/zap"
 )
@@ -17,15 +19,20 @@ const (
 	longestPause  = time.Second
 )
 
-// acceptAll is the accept loop. Nothing in it waits for a peer.
-func (l *Listener) acceptAll(accept func() (Accepted, error), serve func(Accepted)) {
-	rate := newBucket(l.cfg.MaxConnRate, time.Now())
+// acceptAll is the accept loop, until p is closed. Nothing in it waits for a peer.
+func (l *Listener) acceptAll(p *port, serve func(Accepted)) {
+	perSecond := l.settings.Load().cfg.MaxConnRate
+	rate := newBucket(perSecond, time.Now())
+	at := local(p.ln)
 	var pause time.Duration
 	for {
-		if !wait(l.closed, rate.take(time.Now())) {
+		if r := l.settings.Load().cfg.MaxConnRate; r != perSecond {
+			perSecond, rate = r, newBucket(r, time.Now())
+		}
+		if !wait(p.closed, rate.take(time.Now())) {
 			return
 		}
-		a, err := accept()
+		a, err := p.source.accept()
 		switch {
 		case errors.Is(err, net.ErrClosed):
 			return
@@ -34,40 +41,45 @@ func (l *Listener) acceptAll(accept func() (Accepted, error), serve func(Accepte
 				l.log.Warn("cannot accept, will try again", zap.Error(err))
 			}
 			pause = min(max(2*pause, shortestPause), longestPause)
-			if !wait(l.closed, pause) {
+			if !wait(p.closed, pause) {
 				return
 			}
 			continue
 		}
 		pause = 0
+		a.Info.Local = at
 		l.admit(a, serve)
 	}
 }
 
 // admit counts a and hands it over, or begins its handshake, or closes it.
 func (l *Listener) admit(a Accepted, serve func(Accepted)) {
+	s := l.settings.Load()
 	a.Done = l.done
-	a.Info.Listener, a.Info.Zone, a.Info.Proto = l.cfg.ID(), l.cfg.Zone, l.cfg.Proto
-	a.Info.Local = l.ln.Addr().(*net.TCPAddr).AddrPort()
+	a.Info.Listener, a.Info.Zone, a.Info.Proto = l.id, s.cfg.Zone, l.proto
 	l.counts.accepted.Add(1)
 	n := l.counts.current.Add(1)
-	if l.cfg.MaxConnections > 0 && n > int64(l.cfg.MaxConnections) {
+	if len(s.access) > 0 && a.Info.Peer != nowhere && !s.access.admit(a.Info.Peer.Addr()) {
+		l.counts.denied.Add(1)
+		_ = a.Close()
+		return
+	}
+	if s.cfg.MaxConnections > 0 && n > int64(s.cfg.MaxConnections) {
 		l.counts.refused.Add(1)
 		_ = a.Close()
 		return
 	}
-	if l.origins != nil && !l.count(&a) {
-		l.counts.crowded.Add(1)
+	if !s.cfg.ProxyProtocol && !l.count(s, &a) {
 		_ = a.Close()
 		return
 	}
-	if l.cfg.Proto == TCP {
+	if !s.cfg.greets() {
 		serve(a)
 		return
 	}
 	l.shakes.start(a.Conn, func() {
-		if !l.shake(&a) {
-			l.counts.failed.Add(1)
+		if err := l.shake(s, &a); err != nil {
+			l.log.Debug("handshake failed", zap.Stringer("peer", a.Info.Peer), zap.Error(err))
 			_ = a.Close()
 			return
 		}
@@ -75,10 +87,15 @@ func (l *Listener) admit(a Accepted, serve func(Accepted)) {
 	})
 }
 
-// count counts a by its address; false: there are too many from there.
-func (l *Listener) count(a *Accepted) bool {
+// count counts a by its address, if there is a limit; false: there are too many
+// from there.
+func (l *Listener) count(s *settings, a *Accepted) bool {
+	if s.cfg.MaxConnPerAddress == 0 || a.Info.Peer == nowhere {
+		return true
+	}
 	addr := a.Info.Peer.Addr()
 	if !l.origins.take(addr) {
+		l.counts.crowded.Add(1)
 		return false
 	}
 	a.Done = func() {
@@ -88,23 +105,70 @@ func (l *Listener) count(a *Accepted) bool {
 	return true
 }
 
-// shake does the handshakes of a within the timeout.
-func (l *Listener) shake(a *Accepted) bool {
-	nc := a.Conn
-	if err := nc.SetDeadline(time.Now().Add(l.cfg.HandshakeTimeout)); err != nil {
-		return false
+var errCrowded = errors.New("too many connections from the address")
+
+// shake does what comes before MQTT within the timeouts.
+func (l *Listener) shake(s *settings, a *Accepted) error {
+	if s.cfg.ProxyProtocol {
+		if err := s.proxy(a); err != nil {
+			l.counts.failed.Add(1)
+			return fmt.Errorf("proxy protocol: %w", err)
+		}
+		if !l.count(s, a) {
+			return errCrowded
+		}
 	}
-	err := l.secure(a)
-	if err == nil {
-		err = l.upgrade(a)
-	}
-	if err == nil {
-		err = nc.SetDeadline(time.Time{})
-	}
+	err := s.shake(a)
 	if err != nil {
-		l.log.Debug("handshake failed", zap.Stringer("peer", a.Info.Peer), zap.Error(err))
+		l.counts.failed.Add(1)
 	}
-	return err == nil
+	return err
+}
+
+// shake does the handshakes of a within the timeout.
+func (s *settings) shake(a *Accepted) error {
+	nc := a.Conn
+	if s.cfg.Proto == TCP {
+		if err := nc.SetDeadline(time.Time{}); err != nil {
+			return err
+		}
+		return a.strip()
+	}
+	if err := nc.SetDeadline(time.Now().Add(s.cfg.HandshakeTimeout)); err != nil {
+		return err
+	}
+	if err := s.secure(a); err != nil {
+		return err
+	}
+	if err := s.upgrade(a); err != nil {
+		return err
+	}
+	return nc.SetDeadline(time.Time{})
+}
+
+// proxy takes the PROXY header off a.
+func (s *settings) proxy(a *Accepted) error {
+	if err := a.Conn.SetDeadline(time.Now().Add(s.cfg.ProxyTimeout)); err != nil {
+		return err
+	}
+	h, err := readProxy(a.Conn)
+	if err != nil {
+		return err
+	}
+	if h.peer.IsValid() {
+		a.Info.Peer = h.peer
+	}
+	if !utf8.ValidString(h.cn) {
+		return errors.New("common name is not UTF-8")
+	}
+	a.Info.CommonName = h.cn
+	if s.cfg.TLS.PeerCertAsUsername == CertCN {
+		a.Info.CertUsername = h.cn
+	}
+	if s.cfg.TLS.PeerCertAsClientID == CertCN {
+		a.Info.CertClientID = h.cn
+	}
+	return nil
 }
 
 // wait sleeps for d; false: ctx is done.
