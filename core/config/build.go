@@ -1,7 +1,6 @@
 package config
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -16,11 +15,8 @@ var sections = []string{"node", "listener", "zone", "mqtt", "broker", "topicstor
 // rootKeys are EMQ X 4's keys without a section: zone keys for all zones.
 var rootKeys = []string{"allow_anonymous", "acl_nomatch", "acl_deny_action", "acl_cache_max_size", "flapping_detect_policy"}
 
-// build applies the leaves, in the file's order, to the defaults.
+// build applies the leaves, in the order of the layers, to the defaults.
 func (r *reader) build() *Config {
-	slices.SortFunc(r.leaves, func(a, b leaf) int {
-		return cmp.Or(cmp.Compare(r.line(a.path), r.line(b.path)), slices.Compare(a.path, b.path))
-	})
 	c := &Config{}
 	nodeKeys.defaults(&c.Node)
 	storeKeys.defaults(&c.Store)
@@ -61,10 +57,10 @@ func (r *reader) build() *Config {
 			global = append(global, l)
 		default:
 			if len(l.path) == 1 && slices.Contains(rootKeys, l.path[0]) {
-				global = append(global, leaf{path: []string{"", l.path[0]}, value: l.value})
+				global = append(global, l)
 				continue
 			}
-			r.unknown(l.path, 0, append(slices.Clone(sections), rootKeys...))
+			r.unknown(l, 0, append(slices.Clone(sections), rootKeys...))
 		}
 	}
 	c.Zones = r.zones(global, zones)
@@ -83,24 +79,25 @@ func apply[T any](r *reader, l leaf, t table[T], to *T) {
 		return
 	}
 	if len(l.path) <= at {
-		r.fault(l.path, "is a section, not a key")
+		r.faultOf(l, "is a section, not a key")
 		return
 	}
 	k, ok := t.find(strings.Join(l.path[at:], "."))
 	if !ok {
-		r.unknown(l.path, at, t.names())
+		r.unknown(l, at, t.names())
 		return
 	}
 	if err := k.set(to, l.value); err != nil {
-		r.fault(l.path, "%v", err)
+		r.faultOf(l, "%v", err)
 	}
 }
 
 // unknown reports a key that does not exist; known are the names that could
-// stand at path[at:].
-func (r *reader) unknown(path []string, at int, known []string) {
+// stand at its path[at:].
+func (r *reader) unknown(l leaf, at int, known []string) {
+	path := l.path
 	if why, ok := elsewhere(path); ok {
-		r.fault(path, "%s", why)
+		r.faultOf(l, "%s", why)
 		return
 	}
 	word := strings.Join(path[at:], ".")
@@ -108,10 +105,10 @@ func (r *reader) unknown(path []string, at int, known []string) {
 		word = path[0]
 	}
 	if near, ok := nearest(word, known); ok {
-		r.fault(path, "unknown key; did you mean %q?", joinPath(path[:at])+dot(at)+near)
+		r.faultOf(l, "unknown key; did you mean %q?", joinPath(path[:at])+dot(at)+near)
 		return
 	}
-	r.fault(path, "unknown key")
+	r.faultOf(l, "unknown key")
 }
 
 func dot(at int) string {
@@ -142,7 +139,7 @@ func (r *reader) zones(global, own []leaf) map[string]*channel.Zone {
 	var base channel.Zone
 	zoneKeys.defaults(&base)
 	for _, l := range global {
-		if l.path[0] == "" { // a root key
+		if len(l.path) == 1 && l.path[0] != "mqtt" { // a root key
 			r.rootKey(l, &base)
 			continue
 		}
@@ -175,7 +172,7 @@ func (r *reader) zones(global, own []leaf) map[string]*channel.Zone {
 			continue
 		}
 		if len(l.path) < 3 {
-			r.fault(l.path, "is not a key: write zone.<name>.<key>")
+			r.faultOf(l, "is not a key: write zone.<name>.<key>")
 			continue
 		}
 		apply(r, l.below(2), zoneKeys, add(l.path[1]))
@@ -184,8 +181,8 @@ func (r *reader) zones(global, own []leaf) map[string]*channel.Zone {
 }
 
 func (r *reader) rootKey(l leaf, z *channel.Zone) {
-	k, _ := zoneKeys.find(l.path[1])
+	k, _ := zoneKeys.find(l.path[0])
 	if err := k.set(z, l.value); err != nil {
-		r.fault(l.path[1:], "%v", err)
+		r.faultOf(l, "%v", err)
 	}
 }

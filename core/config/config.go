@@ -7,7 +7,7 @@ import (
 	"github.com/dunlinmq/dunlin/core/sys"
 )
 
-// Config is everything that etc/dunlin.toml says, with the defaults filled in.
+// Config is everything that the layers say, with the defaults filled in.
 // It is frozen: nobody writes it after [Load] has returned it.
 type Config struct {
 	// File is the file that was read; "" when all values are defaults.
@@ -27,6 +27,8 @@ type Config struct {
 	Alarms    sys.AlarmsConfig
 	Sys       sys.Config
 	Log       Log
+
+	values []Value
 }
 
 // Node names this broker and its files.

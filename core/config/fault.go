@@ -9,10 +9,12 @@ import (
 
 // Fault is one thing that is wrong with a configuration.
 type Fault struct {
-	File string
+	File string // or the variable of the environment, or the flag
 	Line int    // 0: no line is to blame (a key is missing)
 	Key  string // the key path; "" when the text itself is broken
 	Text string // what is wrong, and what to write
+
+	layer int // where it stands in the order of faults
 }
 
 // Error is "file:line: key: what is wrong".
@@ -30,7 +32,7 @@ func (f Fault) Error() string {
 	return b.String()
 }
 
-// Faults is every fault of a configuration, by line. It is the error of [Load].
+// Faults is every fault of a configuration, by layer and line. It is the error of [Load].
 type Faults []Fault
 
 // Error is one line for each fault.
@@ -42,13 +44,14 @@ func (fs Faults) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// sorted orders by line; faults without a line come last.
+// sorted orders by layer and line; faults of what is missing come last.
 func (fs Faults) sorted() Faults {
 	slices.SortStableFunc(fs, func(a, b Fault) int {
-		if (a.Line == 0) != (b.Line == 0) {
-			return cmp.Compare(b.Line, a.Line)
+		missing := func(f Fault) bool { return f.Line == 0 && f.layer == 0 }
+		if missing(a) != missing(b) {
+			return cmp.Compare(b.Line+b.layer, a.Line+a.layer)
 		}
-		return cmp.Compare(a.Line, b.Line)
+		return cmp.Or(cmp.Compare(a.layer, b.layer), cmp.Compare(a.Line, b.Line), cmp.Compare(a.File, b.File))
 	})
 	return fs
 }

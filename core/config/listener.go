@@ -150,7 +150,8 @@ func newListener(p listener.Proto, name string) *lconf {
 	return l
 }
 
-// listeners makes the listeners that the leaves name, or the standard ones.
+// listeners makes the listeners that the leaves name, and the standard ones
+// unless a file names any: the environment and flags change and add.
 func (r *reader) listeners(leaves []leaf) []lconf {
 	made := map[string]*lconf{}
 	add := func(path []string) *lconf {
@@ -164,19 +165,20 @@ func (r *reader) listeners(leaves []leaf) []lconf {
 		switch {
 		case len(l.path) == 1:
 			if !l.empty {
-				r.fault(l.path, "is a section, not a key")
+				r.faultOf(l, "is a section, not a key")
 			}
 		case !slices.Contains(protocols, l.path[1]):
-			r.unknown(l.path[:2], 1, protocols)
+			l.path = l.path[:2]
+			r.unknown(l, 1, protocols)
 		case l.empty && len(l.path) == 3:
 			add(l.path)
 		case len(l.path) < 4:
-			r.unknown(l.path, 1, nil)
+			r.unknown(l, 1, nil)
 		default:
 			apply(r, l.below(3), keysOf(listener.Proto(l.path[1])), add(l.path))
 		}
 	}
-	if len(leaves) == 0 {
+	if !slices.ContainsFunc(leaves, func(l leaf) bool { return l.from.Layer == LayerFile }) {
 		for _, path := range standard {
 			add(path)
 		}

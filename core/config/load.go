@@ -3,87 +3,126 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
-
-	"github.com/BurntSushi/toml"
+	"strings"
 )
 
-// Options are what the command line says about a configuration.
+// Options are what the command line and the environment say about a
+// configuration.
 type Options struct {
 	// Home is where relative paths start; "": the parent of the file's directory
 	// when that is called etc, else the file's directory.
 	Home string
-	// DataDir replaces node.data_dir; "": the file's.
+	// DataDir replaces node.data_dir; "": the files'.
 	DataDir string
+	// Env is the environment as os.Environ gives it: the layer over the files.
+	// What does not begin with DUNLIN_ is passed over.
+	Env []string
+	// Set are "key=value" of flags, the layer over everything; later ones win.
+	Set []string
 }
 
-// DataDir reads node.data_dir of the file at path and nothing else, so that a
-// running node can be reached while its file has faults.
+// DataDir reads node.data_dir of the layers and nothing else, so that a running
+// node can be reached while its files have faults in other keys.
 func DataDir(path string, o Options) (string, error) {
-	doc, err := os.ReadFile(path)
-	if err != nil {
-		return "", fmt.Errorf("read configuration: %w", err)
-	}
-	var file struct {
-		Node struct {
-			DataDir string `toml:"data_dir"`
-		} `toml:"node"`
-	}
-	if _, err := toml.Decode(string(doc), &file); err != nil {
-		return "", fmt.Errorf("%s: %w", path, err)
-	}
 	home, err := homeOf(path, o.Home)
 	if err != nil {
 		return "", err
 	}
+	docs, err := documents(path)
+	if err != nil {
+		return "", err
+	}
+	r := reader{file: path, at: map[string]Origin{}}
+	if err := r.layers(docs, o); err != nil {
+		return "", err
+	}
+	if r.broken {
+		return "", r.faults.sorted()
+	}
 	c := Config{Home: home}
 	nodeKeys.defaults(&c.Node)
-	if file.Node.DataDir != "" {
-		c.Node.DataDir = file.Node.DataDir
+	for _, l := range r.leaves {
+		if joinPath(l.path) == "node.data_dir" && !l.empty {
+			c.Node.DataDir = l.text
+		}
 	}
 	c.join()
 	return c.Node.DataDir, nil
 }
 
-// Load reads and checks the file at path. The error is a [Faults] with every
-// fault of the file, or says why it cannot be read.
+// Load reads and checks the file at path, the *.toml of the conf.d beside it,
+// the environment and the flags. The error is a [Faults] with every fault of
+// all of them, or says why a file cannot be read.
 func Load(path string, o Options) (*Config, error) {
-	doc, err := os.ReadFile(path)
+	docs, err := documents(path)
 	if err != nil {
-		return nil, fmt.Errorf("read configuration: %w", err)
+		return nil, err
 	}
-	return Parse(path, doc, o)
+	return parseAll(path, docs, o)
 }
 
-// Parse is [Load] for text that is already read; file is its name for messages.
-// It also looks for the certificate files that listeners name.
+// Parse is [Load] for the text of one file; file is its name for messages. It
+// also looks for the certificate files that listeners name.
 func Parse(file string, doc []byte, o Options) (*Config, error) {
+	return parseAll(file, []source{{file, string(doc)}}, o)
+}
+
+func parseAll(file string, docs []source, o Options) (*Config, error) {
 	home, err := homeOf(file, o.Home)
 	if err != nil {
 		return nil, fmt.Errorf("find the home directory: %w", err)
 	}
-	r := reader{file: file, lines: map[string]int{}}
-	var tree map[string]any
-	if _, err := toml.Decode(string(doc), &tree); err != nil {
-		r.syntax(err)
-		return nil, r.faults
+	r := reader{file: file, at: map[string]Origin{}}
+	if err := r.layers(docs, o); err != nil {
+		return nil, err
 	}
-	r.lines = positions(string(doc))
-	r.walk(nil, tree)
 	c := r.build()
-	if o.DataDir != "" {
-		if c.Node.DataDir, err = filepath.Abs(o.DataDir); err != nil {
-			return nil, fmt.Errorf("find the data directory: %w", err)
-		}
-	}
 	c.File, c.Home = file, home
 	c.join()
-	r.check(c)
+	if !r.broken { // what a broken file would have said is not known
+		r.check(c)
+	}
 	if len(r.faults) > 0 {
 		return nil, r.faults.sorted()
 	}
+	c.values = r.effective(c)
 	return c, nil
+}
+
+// source is one file that is read.
+type source struct {
+	name, text string
+}
+
+// confDir is the directory beside the file whose *.toml are read after it.
+const confDir = "conf.d"
+
+// documents reads the file at path and those of the conf.d beside it, sorted by
+// name. Names that begin with a dot are passed over.
+func documents(path string) ([]source, error) {
+	names := []string{path}
+	dir := filepath.Join(filepath.Dir(path), confDir)
+	entries, err := os.ReadDir(dir) // sorted by name
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), ".") && filepath.Ext(e.Name()) == ".toml" {
+			names = append(names, filepath.Join(dir, e.Name()))
+		}
+	}
+	docs := make([]source, 0, len(names))
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("read configuration: %w", err)
+		}
+		docs = append(docs, source{name, string(text)})
+	}
+	return docs, nil
 }
 
 func homeOf(file, home string) (string, error) {
@@ -119,73 +158,5 @@ func (c *Config) join() {
 		for _, f := range listenerFiles(&c.Listeners[i]) {
 			at(f.path)
 		}
-	}
-}
-
-// reader collects what a file says and what is wrong with it.
-type reader struct {
-	file   string
-	lines  map[string]int
-	leaves []leaf
-	faults Faults
-}
-
-// leaf is one key with its value, or a table without keys.
-type leaf struct {
-	path []string
-	value
-	empty   bool
-	section int // how many parts of path name its section
-}
-
-// below is l with n parts of its path read as the section.
-func (l leaf) below(n int) leaf {
-	l.section = n
-	return l
-}
-
-func (r *reader) fault(path []string, format string, args ...any) {
-	r.faults = append(r.faults, Fault{File: r.file, Line: r.line(path), Key: joinPath(path), Text: fmt.Sprintf(format, args...)})
-}
-
-// line is where path stands, or the longest part of it that has a line.
-func (r *reader) line(path []string) int {
-	for n := len(path); n > 0; n-- {
-		if at, ok := r.lines[joinPath(path[:n])]; ok {
-			return at
-		}
-	}
-	return 0
-}
-
-func (r *reader) syntax(err error) {
-	f := Fault{File: r.file, Text: err.Error()}
-	var parse toml.ParseError
-	if errors.As(err, &parse) {
-		f.Line, f.Text = parse.Position.Line, parse.Message
-		if parse.LastKey != "" {
-			f.Text += fmt.Sprintf(" (after key %q)", parse.LastKey)
-		}
-	}
-	r.faults = append(r.faults, f)
-}
-
-// walk collects the leaves below node. Arrays of tables belong to no section.
-func (r *reader) walk(path []string, node map[string]any) {
-	for name, v := range node {
-		at := append(append([]string{}, path...), name)
-		if child, ok := v.(map[string]any); ok {
-			if len(child) == 0 {
-				r.leaves = append(r.leaves, leaf{path: at, empty: true})
-			}
-			r.walk(at, child)
-			continue
-		}
-		val, err := valueOf(v)
-		if err != nil {
-			r.fault(at, "%v", err)
-			continue
-		}
-		r.leaves = append(r.leaves, leaf{path: at, value: val})
 	}
 }

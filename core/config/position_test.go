@@ -65,10 +65,10 @@ func FuzzPositions(f *testing.F) {
 		if _, err := toml.Decode(doc, &tree); err != nil {
 			return
 		}
-		r := reader{file: "f", lines: positions(doc)}
-		r.walk(nil, tree)
+		r := reader{file: "f", at: map[string]Origin{}}
+		r.document(source{"f", doc})
 		for _, l := range r.leaves {
-			if r.line(l.path) == 0 {
+			if l.from.Line == 0 {
 				t.Fatalf("%q has no line in %q", l.path, doc)
 			}
 		}
