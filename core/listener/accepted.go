@@ -27,12 +27,13 @@ type Info struct {
 	Listener string         // the listener's id, for example "tcp:external"
 	Zone     string         // the zone that its clients belong to
 	Proto    Proto          // the transport
-	Peer     netip.AddrPort // the client's address, IPv4 never mapped into IPv6
-	Local    netip.AddrPort // the listener's bound address, of which every client knows the port
+	Peer     netip.AddrPort // the client's address, IPv4 never mapped into IPv6; 127.0.0.1:0 behind a socket file
+	Local    netip.AddrPort // the listener's bound address, of which every client knows the port; 127.0.0.1:0 for a socket file
 
-	CommonName   string // of the verified TLS client certificate; "" if none
+	CommonName   string // of the TLS client certificate that the listener or its proxy has verified; "" if none
 	DN           string // its distinguished name, RFC 2253; "" if none
 	CertUsername string // what peer_cert_as_username asks to use as user name; "" if not asked
+	CertClientID string // what peer_cert_as_clientid asks to use as client id; "" if not asked
 }
 
 // Accepted is one connection, ready for MQTT bytes: its TLS handshake and its
@@ -41,7 +42,7 @@ type Info struct {
 type Accepted struct {
 	// Conn is the connection, or nil if FD is used.
 	Conn net.Conn
-	// FD is a connected non-blocking TCP socket, on Linux for plain TCP only. It
+	// FD is a connected non-blocking stream socket, on Linux for proto tcp only. It
 	// is meaningful if Conn is nil.
 	FD int
 	// Info describes the client.

@@ -3,9 +3,7 @@ package listener
 import (
 	"errors"
 	"fmt"
-	"net"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -16,7 +14,7 @@ type Config struct {
 	Proto Proto  `toml:"-"`
 	Name  string `toml:"-"`
 
-	Bind           string `toml:"bind"`            // "host:port", ":port" or "port"
+	Bind           string `toml:"bind"`            // "host:port", ":port", "port", or a socket file: "/path" or "unix:path"
 	MaxConnections int    `toml:"max_connections"` // more are closed at once and counted; 0: no limit
 	// MaxConnPerAddress bounds the connections from one address (IPv6: one /64);
 	// more are closed before their first byte; 0: no limit. Not an EMQ X key.
@@ -28,7 +26,21 @@ type Config struct {
 	RecBuf            int     `toml:"recbuf"`        // SO_RCVBUF in bytes; 0: the system's choice
 	SndBuf            int     `toml:"sndbuf"`        // SO_SNDBUF in bytes; 0: the system's choice
 
-	TLS TLSConfig       `toml:"-"` // ssl and wss
+	// Mode are the permissions of a socket file, octal; default 0660. Not an EMQ X
+	// key.
+	Mode string `toml:"mode"`
+	// Access are rules such as "allow all" and "deny 192.168.0.0/24" in order; the
+	// first that fits decides, and if none does the connection may come. They are
+	// asked for the socket's far end, which is the proxy if there is one, before a
+	// byte is exchanged. A socket file has none.
+	Access []string `toml:"access"`
+	// ProxyProtocol wants a PROXY header, version 1 or 2, before all else, even
+	// before TLS; the address in it is the client's. Without one a connection is
+	// closed, so only proxies should reach the listener.
+	ProxyProtocol bool          `toml:"proxy_protocol"`
+	ProxyTimeout  time.Duration `toml:"proxy_protocol_timeout"` // to send the PROXY header; default 3 s
+
+	TLS TLSConfig       `toml:"-"` // ssl and wss; of tcp and ws the peer_cert keys
 	Web WebSocketConfig `toml:"-"` // ws and wss
 
 	// HandshakeTimeout bounds the TLS handshake and the HTTP upgrade together;
@@ -41,13 +53,18 @@ type Config struct {
 
 // TLSConfig is the encrypted part of a listener.
 type TLSConfig struct {
-	CertFile           string   `toml:"certfile"`              // PEM, leaf first
-	KeyFile            string   `toml:"keyfile"`               // PEM
-	CACertFile         string   `toml:"cacertfile"`            // PEM; who signs client certificates
-	Verify             string   `toml:"verify"`                // verify_none (default) or verify_peer
-	FailIfNoPeerCert   bool     `toml:"fail_if_no_peer_cert"`  // with verify_peer
-	Versions           []string `toml:"tls_versions"`          // tlsv1.2, tlsv1.3; default both; older ones are a fault
-	PeerCertAsUsername string   `toml:"peer_cert_as_username"` // "" (default), cn or dn
+	CertFile         string   `toml:"certfile"`             // PEM, leaf first
+	KeyFile          string   `toml:"keyfile"`              // PEM
+	CACertFile       string   `toml:"cacertfile"`           // PEM; who signs client certificates
+	Verify           string   `toml:"verify"`               // verify_none (default) or verify_peer
+	FailIfNoPeerCert bool     `toml:"fail_if_no_peer_cert"` // with verify_peer
+	Versions         []string `toml:"tls_versions"`         // tlsv1.2, tlsv1.3; default both; older ones are a fault
+	// PeerCertAsUsername and PeerCertAsClientID replace what CONNECT says by what
+	// the client's certificate says: "" (default) nothing, cn, dn, md5 (of the DER
+	// form, in hex), pem or crt (both: the DER form in base64, as MQTT's strings
+	// are text). On tcp and ws only cn, of a PROXY header.
+	PeerCertAsUsername string `toml:"peer_cert_as_username"`
+	PeerCertAsClientID string `toml:"peer_cert_as_clientid"`
 }
 
 // WebSocketConfig is the HTTP part of a listener.
@@ -58,12 +75,10 @@ type WebSocketConfig struct {
 	MaxFrameSize          int64    `toml:"max_frame_size"`         // bytes; a larger frame closes with 1009; default 16 MiB
 }
 
-// The values of verify and peer_cert_as_username.
+// The values of verify.
 const (
 	VerifyNone = "verify_none"
 	VerifyPeer = "verify_peer"
-	CertCN     = "cn"
-	CertDN     = "dn"
 )
 
 // Default is the configuration of a listener of which nothing is said but where
@@ -73,6 +88,7 @@ func Default(proto Proto, name string) Config {
 		Proto: proto, Name: name,
 		MaxConnections: 1024000, MaxConnRate: 1000,
 		Zone: "external", Backlog: 1024, NoDelay: true,
+		Mode: "0660", ProxyTimeout: 3 * time.Second,
 		HandshakeTimeout: 15 * time.Second, MaxHandshakes: 1024,
 	}
 	if proto != TCP {
@@ -97,6 +113,9 @@ func Default(proto Proto, name string) Config {
 	return c
 }
 
+// greets tells whether something is awaited before the first MQTT byte.
+func (c *Config) greets() bool { return c.Proto != TCP || c.ProxyProtocol }
+
 // ID names the listener, for example "tcp:external".
 func (c *Config) ID() string { return string(c.Proto) + ":" + c.Name }
 
@@ -118,18 +137,24 @@ func (c *Config) Validate() error {
 		}
 	}
 	fault(!slices.Contains([]Proto{TCP, TLS, WS, WSS}, c.Proto), "proto", "%q is none of tcp, ssl, ws, wss", c.Proto)
-	_, err := c.address()
+	_, err := c.endpoint()
 	fault(err != nil, "bind", "%v", err)
+	_, err = parseMode(c.Mode)
+	fault(err != nil, "mode", "%v", err)
+	_, err = parseRules(c.Access)
+	fault(err != nil, "access", "%v", err)
+	fault(c.ProxyProtocol && c.ProxyTimeout <= 0, "proxy_protocol_timeout", "must be positive")
 	fault(c.MaxConnections < 0, "max_connections", "is negative")
 	fault(c.MaxConnPerAddress < 0, "max_conn_per_address", "is negative")
 	fault(c.MaxConnRate < 0, "max_conn_rate", "is negative")
 	fault(c.Backlog < 0, "backlog", "is negative")
 	fault(c.RecBuf < 0, "recbuf", "is negative")
 	fault(c.SndBuf < 0, "sndbuf", "is negative")
-	if c.Proto != TCP {
-		fault(c.HandshakeTimeout <= 0, "handshake_timeout", "must be positive")
+	if c.greets() {
+		fault(c.Proto != TCP && c.HandshakeTimeout <= 0, "handshake_timeout", "must be positive")
 		fault(c.MaxHandshakes <= 0, "max_handshakes", "must be positive")
 	}
+	c.TLS.validateNames(c, fault)
 	if c.Proto.Secure() {
 		c.TLS.validate(fault)
 	}
@@ -145,9 +170,6 @@ func (c *TLSConfig) validate(fault func(bad bool, key, format string, args ...an
 	fault(c.Verify != "" && c.Verify != VerifyNone && c.Verify != VerifyPeer, "verify", "%q is neither verify_none nor verify_peer", c.Verify)
 	fault(c.Verify == VerifyPeer && c.CACertFile == "", "cacertfile", "verify_peer needs it")
 	fault(c.Verify != VerifyPeer && c.FailIfNoPeerCert, "fail_if_no_peer_cert", "needs verify = verify_peer")
-	fault(c.Verify != VerifyPeer && c.PeerCertAsUsername != "", "peer_cert_as_username", "needs verify = verify_peer")
-	fault(c.PeerCertAsUsername != "" && c.PeerCertAsUsername != CertCN && c.PeerCertAsUsername != CertDN,
-		"peer_cert_as_username", "%q is neither cn nor dn", c.PeerCertAsUsername)
 	for _, v := range c.Versions {
 		fault(tlsVersions[v] == 0, "tls_versions", "%q is neither tlsv1.2 nor tlsv1.3", v)
 	}
@@ -160,25 +182,4 @@ func (c *WebSocketConfig) validate(fault func(bad bool, key, format string, args
 	}
 	fault(len(c.SupportedSubprotocols) == 0 && c.FailIfNoSubprotocol, "supported_subprotocols", "is empty")
 	fault(c.MaxFrameSize <= 0, "max_frame_size", "must be positive")
-}
-
-// address is Bind as net.Listen takes it.
-func (c *Config) address() (string, error) {
-	bind := c.Bind
-	if bind == "" {
-		return "", errors.New("is needed")
-	}
-	if !strings.Contains(bind, ":") {
-		bind = ":" + bind
-	}
-	_, port, err := net.SplitHostPort(bind)
-	if err != nil {
-		return "", fmt.Errorf("%q is not host:port: %w", c.Bind, err)
-	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return "", fmt.Errorf("port %q is not a number up to 65535", port)
-	} else if n == 0 && c.Bind == "0" {
-		return "", errors.New("port 0 needs a host")
-	}
-	return bind, nil
 }

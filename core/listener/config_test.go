@@ -70,7 +70,8 @@ func TestBindForms(t *testing.T) {
 		"": "", "0": "", "x": "", "1.2.3.4:x": "", "1.2.3.4:70000": "", "::1:1883": "",
 	} {
 		c := Config{Bind: bind}
-		got, err := c.address()
+		e, err := c.endpoint()
+		got := e.address
 		if got != want || (err == nil) != (want != "") {
 			t.Errorf("%q: %q, %v", bind, got, err)
 		}

@@ -10,9 +10,8 @@ import (
 // each with a goroutine. There are never more than limit: the oldest makes room,
 // so that strangers who dawdle cannot keep others out.
 type handshakes struct {
-	limit int
-
 	mu      sync.Mutex // guards what follows
+	limit   int
 	pending *list.List // of net.Conn, oldest first
 	stopped bool
 
@@ -23,10 +22,16 @@ func newHandshakes(limit int) *handshakes {
 	return &handshakes{limit: limit, pending: list.New()}
 }
 
+func (h *handshakes) setLimit(limit int) {
+	h.mu.Lock()
+	h.limit = limit
+	h.mu.Unlock()
+}
+
 // start runs f, which owns nc, on its own goroutine.
 func (h *handshakes) start(nc net.Conn, f func()) {
 	h.mu.Lock()
-	if h.pending.Len() >= h.limit {
+	for h.pending.Len() >= max(h.limit, 1) {
 		oldest := h.pending.Front()
 		h.pending.Remove(oldest)
 		_ = oldest.Value.(net.Conn).Close() // its f fails and ends; TCP sockets close without waiting

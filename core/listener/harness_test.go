@@ -15,6 +15,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -26,21 +27,26 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const patience = 10 * time.Second
 
-// port is a running listener whose streams echo, each on a goroutine.
-type port struct {
+// harness is a running listener whose streams echo, each on a goroutine.
+type harness struct {
 	*Listener
 	t     *testing.T
 	infos chan Info
+	bare  chan bool // whether a descriptor was handed over
+
+	preface []byte // what dial sends first
 }
 
-func open(t *testing.T, cfg Config) *port {
+func open(t *testing.T, cfg Config) *harness {
 	t.Helper()
-	cfg.Bind = "127.0.0.1:0"
+	if cfg.Bind == "" {
+		cfg.Bind = "127.0.0.1:0"
+	}
 	l, err := Open(cfg, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &port{Listener: l, t: t, infos: make(chan Info, 1000)}
+	p := &harness{Listener: l, t: t, infos: make(chan Info, 1000), bare: make(chan bool, 1000)}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -57,8 +63,9 @@ func open(t *testing.T, cfg Config) *port {
 }
 
 // serve echoes on a.
-func (p *port) serve(a Accepted) {
+func (p *harness) serve(a Accepted) {
 	p.infos <- a.Info
+	p.bare <- a.Conn == nil
 	if a.Conn == nil {
 		f := os.NewFile(uintptr(a.FD), "accepted")
 		nc, err := net.FileConn(f)
@@ -75,29 +82,41 @@ func (p *port) serve(a Accepted) {
 }
 
 // dial is a plain TCP client.
-func (p *port) dial() net.Conn {
+func (p *harness) dial() net.Conn {
 	p.t.Helper()
-	nc, err := net.Dial("tcp", p.Addr().String())
+	nc, err := net.Dial(p.Addr().Network(), p.Addr().String())
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	p.t.Cleanup(func() { _ = nc.Close() })
 	_ = nc.SetDeadline(time.Now().Add(patience))
+	if _, err := nc.Write(p.preface); err != nil {
+		p.t.Fatal(err)
+	}
 	return nc
 }
+
+// rawTCP tells whether plain MQTT is handed over as a descriptor here.
+const rawTCP = runtime.GOOS == "linux"
 
 // echo sends a text and awaits it.
 func echo(t *testing.T, nc net.Conn) {
 	t.Helper()
-	text := []byte("through and back")
-	if _, err := nc.Write(text); err != nil {
+	const text = "through and back"
+	if _, err := nc.Write([]byte(text)); err != nil {
 		t.Fatal(err)
 	}
+	expect(t, nc, text)
+}
+
+// expect reads the text.
+func expect(t *testing.T, nc net.Conn, text string) {
+	t.Helper()
 	got := make([]byte, len(text))
 	if _, err := io.ReadFull(nc, got); err != nil {
 		t.Fatal(err)
 	}
-	if string(got) != string(text) {
+	if string(got) != text {
 		t.Fatalf("got %q", got)
 	}
 }

@@ -20,30 +20,30 @@ func Origin(a netip.Addr) netip.Addr {
 }
 
 // origins counts a listener's connections by where they come from. It has as
-// many entries as there are addresses with a connection. nil counts nothing.
+// many entries as there are addresses with a connection.
 type origins struct {
-	limit int
-
-	mu    sync.Mutex
-	conns map[netip.Addr]int // guarded by mu
+	mu    sync.Mutex // guards what follows
+	limit int        // 0: none
+	conns map[netip.Addr]int
 }
 
 func newOrigins(limit int) *origins {
-	if limit <= 0 {
-		return nil
-	}
 	return &origins{limit: limit, conns: map[netip.Addr]int{}}
+}
+
+// setLimit is for connections to come; those that were not counted stay so.
+func (o *origins) setLimit(limit int) {
+	o.mu.Lock()
+	o.limit = limit
+	o.mu.Unlock()
 }
 
 // take counts a connection; false: it is one too many.
 func (o *origins) take(a netip.Addr) bool {
-	if o == nil {
-		return true
-	}
 	a = Origin(a)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.conns[a] >= o.limit {
+	if o.limit > 0 && o.conns[a] >= o.limit {
 		return false
 	}
 	o.conns[a]++

@@ -34,7 +34,7 @@ func TestOriginsCount(t *testing.T) {
 	if len(o.conns) != 0 {
 		t.Errorf("addresses without a connection are kept: %v", o.conns)
 	}
-	if none := newOrigins(0); none != nil || !none.take(a) {
+	if !newOrigins(0).take(a) {
 		t.Error("no limit refuses")
 	}
 }

@@ -13,22 +13,24 @@ type source interface {
 	io.Closer
 }
 
-// conns is the source of all but plain TCP on Linux.
+// conns is the source of all but what becomes a bare descriptor at once.
 type conns struct {
-	ln      *net.TCPListener
+	ln      net.Listener
 	noDelay bool
 }
 
 func (c conns) Close() error { return c.ln.Close() }
 
 func (c conns) accept() (Accepted, error) {
-	nc, err := c.ln.AcceptTCP()
+	nc, err := c.ln.Accept()
 	if err != nil {
 		return Accepted{}, err
 	}
 	a := Accepted{Conn: nc, FD: -1}
-	a.Info.Peer = unmap(nc.RemoteAddr().(*net.TCPAddr).AddrPort())
-	_ = nc.SetNoDelay(c.noDelay) // fails only if the peer has gone already
+	a.Info.Peer = far(nc.RemoteAddr())
+	if tc, ok := nc.(*net.TCPConn); ok {
+		_ = tc.SetNoDelay(c.noDelay) // fails only if the peer has gone already
+	}
 	return a, nil
 }
 

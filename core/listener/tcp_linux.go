@@ -12,21 +12,24 @@ import (
 )
 
 // prepare sets what accepted sockets inherit from the listening one, so that it
-// costs them nothing.
-func (l *Listener) prepare(_, _ string, rc syscall.RawConn) error {
+// costs them nothing, and the permissions that a socket file is born with.
+func (c *Config) prepare(network, _ string, rc syscall.RawConn) error {
 	var err error
 	set := func(fd, level, opt, value int) {
 		err = errors.Join(err, unix.SetsockoptInt(fd, level, opt, value))
 	}
 	ctl := rc.Control(func(s uintptr) {
-		if l.cfg.NoDelay {
+		if network == "unix" {
+			mode, _ := parseMode(c.Mode) // Validate has read it
+			err = unix.Fchmod(int(s), uint32(mode.Perm()))
+		} else if c.NoDelay {
 			set(int(s), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 		}
-		if l.cfg.RecBuf > 0 {
-			set(int(s), unix.SOL_SOCKET, unix.SO_RCVBUF, l.cfg.RecBuf)
+		if c.RecBuf > 0 {
+			set(int(s), unix.SOL_SOCKET, unix.SO_RCVBUF, c.RecBuf)
 		}
-		if l.cfg.SndBuf > 0 {
-			set(int(s), unix.SOL_SOCKET, unix.SO_SNDBUF, l.cfg.SndBuf)
+		if c.SndBuf > 0 {
+			set(int(s), unix.SOL_SOCKET, unix.SO_SNDBUF, c.SndBuf)
 		}
 	})
 	return errors.Join(ctl, err)
@@ -34,32 +37,32 @@ func (l *Listener) prepare(_, _ string, rc syscall.RawConn) error {
 
 // deepen gives the kernel's queue the configured length: a second listen changes
 // it.
-func (l *Listener) deepen() error {
-	if l.cfg.Backlog == 0 {
+func (c *Config) deepen(ln socket) error {
+	if c.Backlog == 0 {
 		return nil
 	}
-	rc, err := l.ln.SyscallConn()
+	rc, err := ln.SyscallConn()
 	if err != nil {
 		return err
 	}
-	ctl := rc.Control(func(s uintptr) { err = unix.Listen(int(s), l.cfg.Backlog) })
+	ctl := rc.Control(func(s uintptr) { err = unix.Listen(int(s), c.Backlog) })
 	return errors.Join(ctl, err)
 }
 
-// descriptors accepts plain TCP: its connections stay bare descriptors that
+// descriptors accepts plain MQTT: its connections stay bare descriptors that
 // never meet the runtime's poller. It waits on a duplicate of the listening
-// socket, because a net.TCPListener does not lend its own for that.
+// socket, because a net.Listener does not lend its own for that.
 type descriptors struct {
 	file *os.File
 	raw  syscall.RawConn
 }
 
-// newSource is where l's connections come from.
-func (l *Listener) newSource() (source, error) {
-	if l.cfg.Proto != TCP {
-		return conns{l.ln, l.cfg.NoDelay}, nil
+// newSource is where the connections of ln come from.
+func (c *Config) newSource(ln socket) (source, error) {
+	if c.greets() {
+		return conns{ln, c.NoDelay}, nil
 	}
-	f, err := l.ln.File()
+	f, err := ln.File()
 	if err != nil {
 		return nil, err
 	}
@@ -68,6 +71,27 @@ func (l *Listener) newSource() (source, error) {
 		return nil, joinClose(err, f)
 	}
 	return &descriptors{f, raw}, nil
+}
+
+// strip makes a's connection the bare descriptor that those of proto tcp are. The
+// connection must have nothing buffered.
+func (a *Accepted) strip() error {
+	sc, ok := a.Conn.(syscall.Conn)
+	if !ok {
+		return nil
+	}
+	rc, err := sc.SyscallConn()
+	if err != nil {
+		return err
+	}
+	fd := -1
+	ctl := rc.Control(func(s uintptr) { fd, err = unix.FcntlInt(s, unix.F_DUPFD_CLOEXEC, 0) })
+	if err := errors.Join(ctl, err); err != nil {
+		return err
+	}
+	_ = a.Conn.Close() // the duplicate keeps the socket open
+	a.Conn, a.FD = nil, fd
+	return nil
 }
 
 func (d *descriptors) Close() error { return d.file.Close() }
@@ -96,6 +120,7 @@ func (d *descriptors) accept() (Accepted, error) {
 		return Accepted{}, fmt.Errorf("accept4: %w", failed)
 	}
 	a := Accepted{FD: fd}
+	a.Info.Peer = nowhere
 	switch sa := sa.(type) {
 	case *unix.SockaddrInet4:
 		a.Info.Peer = netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))

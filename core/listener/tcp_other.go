@@ -5,10 +5,13 @@ package listener
 import "syscall"
 
 // prepare has nothing to do: accepted sockets inherit nothing for certain.
-func (l *Listener) prepare(_, _ string, _ syscall.RawConn) error { return nil }
+func (c *Config) prepare(_, _ string, _ syscall.RawConn) error { return nil }
 
 // deepen leaves the queue to the system.
-func (l *Listener) deepen() error { return nil }
+func (c *Config) deepen(socket) error { return nil }
 
-// newSource is where l's connections come from.
-func (l *Listener) newSource() (source, error) { return conns{l.ln, l.cfg.NoDelay}, nil }
+// newSource is where the connections of ln come from.
+func (c *Config) newSource(ln socket) (source, error) { return conns{ln, c.NoDelay}, nil }
+
+// strip has nothing to do: connections keep their net.Conn.
+func (a *Accepted) strip() error { return nil }

@@ -42,12 +42,26 @@ func (c *TLSConfig) load() (*tls.Config, error) {
 	return tc, nil
 }
 
+// credentials are what a listener shows and whom it trusts.
+type credentials struct {
+	cfg *tls.Config
+}
+
+// loadCredentials reads the files.
+func loadCredentials(c TLSConfig) (*credentials, error) {
+	tc, err := c.load()
+	if err != nil {
+		return nil, err
+	}
+	return &credentials{tc}, nil
+}
+
 // secure does the TLS handshake of a, if the listener is encrypted.
-func (l *Listener) secure(a *Accepted) error {
-	if l.tls == nil {
+func (s *settings) secure(a *Accepted) error {
+	if s.tls == nil {
 		return nil
 	}
-	tc := tls.Server(a.Conn, l.tls)
+	tc := tls.Server(a.Conn, s.tls.cfg)
 	if err := tc.HandshakeContext(context.Background()); err != nil { // the socket has a deadline
 		return fmt.Errorf("tls: %w", err)
 	}
@@ -56,13 +70,9 @@ func (l *Listener) secure(a *Accepted) error {
 	if len(state.VerifiedChains) == 0 {
 		return nil
 	}
-	subject := state.PeerCertificates[0].Subject
-	a.Info.CommonName, a.Info.DN = subject.CommonName, subject.String()
-	switch l.cfg.TLS.PeerCertAsUsername {
-	case CertCN:
-		a.Info.CertUsername = a.Info.CommonName
-	case CertDN:
-		a.Info.CertUsername = a.Info.DN
-	}
+	leaf := state.PeerCertificates[0]
+	a.Info.CommonName, a.Info.DN = leaf.Subject.CommonName, leaf.Subject.String()
+	a.Info.CertUsername = certName(leaf, s.cfg.TLS.PeerCertAsUsername)
+	a.Info.CertClientID = certName(leaf, s.cfg.TLS.PeerCertAsClientID)
 	return nil
 }

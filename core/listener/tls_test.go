@@ -13,7 +13,7 @@ import (
 )
 
 // secureDial is a TLS client.
-func (p *port) secureDial(cfg *tls.Config) (*tls.Conn, error) {
+func (p *harness) secureDial(cfg *tls.Config) (*tls.Conn, error) {
 	tc := tls.Client(p.dial(), cfg)
 	return tc, tc.Handshake()
 }

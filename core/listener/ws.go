@@ -23,15 +23,15 @@ const (
 var errNotHTTP = errors.New("not an HTTP request")
 
 // upgrade does the WebSocket handshake of a, if the listener speaks HTTP.
-func (l *Listener) upgrade(a *Accepted) error {
-	if !l.cfg.Proto.Web() {
+func (s *settings) upgrade(a *Accepted) error {
+	if !s.cfg.Proto.Web() {
 		return nil
 	}
 	request, early, err := readRequest(a.Conn)
 	if err != nil {
 		return fmt.Errorf("http: %w", err)
 	}
-	u := l.upgrader()
+	u := s.upgrader()
 	_, err = u.Upgrade(struct {
 		io.Reader
 		io.Writer
@@ -40,12 +40,12 @@ func (l *Listener) upgrade(a *Accepted) error {
 		refuse(a)
 		return fmt.Errorf("websocket: %w", err)
 	}
-	a.Conn = newWebConn(a.Conn, early, l.cfg.Web.MaxFrameSize)
+	a.Conn = newWebConn(a.Conn, early, s.cfg.Web.MaxFrameSize)
 	return nil
 }
 
 // upgrader is made per request: it remembers what the client has offered.
-func (l *Listener) upgrader() *ws.Upgrader {
+func (s *settings) upgrader() *ws.Upgrader {
 	offered, chosen := false, false
 	return &ws.Upgrader{
 		OnRequest: func(uri []byte) error {
@@ -53,19 +53,19 @@ func (l *Listener) upgrader() *ws.Upgrader {
 			if err != nil {
 				return reject(http.StatusBadRequest, "bad request target")
 			}
-			if !slices.Contains(l.cfg.Web.Paths, u.Path) {
+			if !slices.Contains(s.cfg.Web.Paths, u.Path) {
 				return reject(http.StatusNotFound, "no MQTT here")
 			}
 			return nil
 		},
 		Protocol: func(p []byte) bool {
 			offered = true
-			chosen = slices.Contains(l.cfg.Web.SupportedSubprotocols, string(p))
+			chosen = slices.Contains(s.cfg.Web.SupportedSubprotocols, string(p))
 			return chosen
 		},
 		OnBeforeUpgrade: func() (ws.HandshakeHeader, error) {
 			switch {
-			case chosen || !l.cfg.Web.FailIfNoSubprotocol:
+			case chosen || !s.cfg.Web.FailIfNoSubprotocol:
 				return nil, nil
 			case offered:
 				return nil, reject(http.StatusBadRequest, "none of the subprotocols is supported")

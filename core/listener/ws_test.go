@@ -17,15 +17,15 @@ import (
 )
 
 // webDial is a WebSocket client; it reports the status of a refusal.
-func (p *port) webDial(path string, protocols []string, secure *tls.Config) (net.Conn, string, int) {
+func (p *harness) webDial(path string, protocols []string, secure *tls.Config) (net.Conn, string, int) {
 	p.t.Helper()
 	status := 0
 	scheme := "ws://"
 	if secure != nil {
 		scheme = "wss://"
 	}
-	d := ws.Dialer{Protocols: protocols, TLSConfig: secure, Timeout: patience, OnStatusError: func(s int, _ []byte, _ io.Reader) { status = s }}
-	nc, br, hs, err := d.Dial(context.Background(), scheme+p.Addr().String()+path)
+	d := ws.Dialer{Protocols: protocols, TLSConfig: secure, Timeout: patience, NetDial: p.netDial, OnStatusError: func(s int, _ []byte, _ io.Reader) { status = s }}
+	nc, br, hs, err := d.Dial(context.Background(), scheme+"127.0.0.1"+path)
 	if err != nil {
 		return nil, "", status
 	}
@@ -37,15 +37,17 @@ func (p *port) webDial(path string, protocols []string, secure *tls.Config) (net
 	return nc, hs.Protocol, http.StatusSwitchingProtocols
 }
 
+func (p *harness) netDial(context.Context, string, string) (net.Conn, error) { return p.dial(), nil }
+
 // client is a good client of any port, as a stream.
-func (p *port) client(ca *pki) net.Conn {
+func (p *harness) client(ca *pki) net.Conn {
 	p.t.Helper()
 	var secure *tls.Config
-	if p.cfg.Proto.Secure() {
+	if p.proto.Secure() {
 		secure = ca.trust()
 	}
 	switch {
-	case p.cfg.Proto.Web():
+	case p.proto.Web():
 		nc, _, status := p.webDial("/mqtt", []string{"mqtt"}, secure)
 		if nc == nil {
 			p.t.Fatalf("refused with %d", status)
@@ -91,7 +93,7 @@ func TestWebSocketPathsAndSubprotocols(t *testing.T) {
 	lax := open(t, cfg)
 	mqtt := []string{"mqtt"}
 	for _, c := range []struct {
-		port      *port
+		port      *harness
 		path      string
 		protocols []string
 		status    int
