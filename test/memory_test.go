@@ -13,11 +13,11 @@ import (
 
 const mb = 1 << 20
 
-// bounded insists that the broker's memory stays under a limit, now and after
+// bounded insists that the broker has never had more memory than limit, after
 // what is going on.
 func (b *broker) bounded(what string, limit int64) {
 	b.t.Helper()
-	if rss := b.rss(); rss > limit {
+	if rss := b.peakRSS(); rss > limit {
 		b.t.Errorf("%s: %d MB resident, limit %d MB", what, rss/mb, limit/mb)
 	}
 }

@@ -8,9 +8,6 @@ import (
 	"strings"
 )
 
-// MiB is the unit of the bounds on memory.
-const MiB = 1 << 20
-
 // rss is the broker's resident memory in bytes.
 func (b *broker) rss() int64 {
 	b.t.Helper()
