@@ -118,7 +118,7 @@ func (l *Listener) shake(s *settings, a *Accepted) error {
 			return errCrowded
 		}
 	}
-	err := s.shake(a)
+	err := s.shake(a, l.log)
 	if err != nil {
 		l.counts.failed.Add(1)
 	}
@@ -126,7 +126,7 @@ func (l *Listener) shake(s *settings, a *Accepted) error {
 }
 
 // shake does the handshakes of a within the timeout.
-func (s *settings) shake(a *Accepted) error {
+func (s *settings) shake(a *Accepted, log *zap.Logger) error {
 	nc := a.Conn
 	if s.cfg.Proto == TCP {
 		if err := nc.SetDeadline(time.Time{}); err != nil {
@@ -137,7 +137,7 @@ func (s *settings) shake(a *Accepted) error {
 	if err := nc.SetDeadline(time.Now().Add(s.cfg.HandshakeTimeout)); err != nil {
 		return err
 	}
-	if err := s.secure(a); err != nil {
+	if err := s.secure(a, log); err != nil {
 		return err
 	}
 	if err := s.upgrade(a); err != nil {

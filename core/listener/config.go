@@ -59,6 +59,24 @@ type TLSConfig struct {
 	Verify           string   `toml:"verify"`               // verify_none (default) or verify_peer
 	FailIfNoPeerCert bool     `toml:"fail_if_no_peer_cert"` // with verify_peer
 	Versions         []string `toml:"tls_versions"`         // tlsv1.2, tlsv1.3; default both; older ones are a fault
+	KeyPassword      string   `toml:"key_password"`         // opens an encrypted keyfile
+	Ciphers          []string `toml:"ciphers"`              // IANA or OpenSSL names; empty: Go's choice. Order means nothing
+	ALPN             []string `toml:"alpn"`                 // protocols to agree on; clients that offer only others are refused. Not an EMQ X key
+
+	Depth int `toml:"depth"` // most intermediates of a client's chain; default 10
+	// PartialChain says which certificates of cacertfile may end a chain: "" every
+	// one, "false" those that sign themselves, "true" or "cacert_from_cacertfile"
+	// the first, "two_cacerts_from_cacertfile" the first two.
+	PartialChain string   `toml:"partial_chain"`
+	ExtKeyUsage  []string `toml:"verify_peer_ext_key_usage"` // what a client's certificate must allow, all of it
+	// CRLCheck refuses clients whose certificate is revoked, or whose issuer has no
+	// current list in CRLFiles. Lists are PEM or DER, signed by one of cacertfile.
+	CRLCheck bool     `toml:"enable_crl_check"`
+	CRLFiles []string `toml:"crlfile"` // not an EMQ X key: it fetches
+
+	OCSP     bool   `toml:"enable_ocsp_stapling"`
+	OCSPFile string `toml:"ocsp_file"` // the response, DER; whoever renews it replaces the file. Not an EMQ X key
+
 	// PeerCertAsUsername and PeerCertAsClientID replace what CONNECT says by what
 	// the client's certificate says: "" (default) nothing, cn, dn, md5 (of the DER
 	// form, in hex), pem or crt (both: the DER form in base64, as MQTT's strings
@@ -101,7 +119,11 @@ func Default(proto Proto, name string) Config {
 		c.TLS = TLSConfig{
 			CertFile: "etc/certs/cert.pem", KeyFile: "etc/certs/key.pem", CACertFile: "etc/certs/cacert.pem",
 			Verify: VerifyNone, Versions: []string{"tlsv1.3", "tlsv1.2"},
+			Depth: 10, ALPN: []string{"mqtt", "x-amzn-mqtt-ca"},
 		}
+	}
+	if proto == WSS {
+		c.TLS.ALPN = []string{"http/1.1"}
 	}
 	if proto.Web() {
 		c.Web = WebSocketConfig{
@@ -171,8 +193,18 @@ func (c *TLSConfig) validate(fault func(bad bool, key, format string, args ...an
 	fault(c.Verify == VerifyPeer && c.CACertFile == "", "cacertfile", "verify_peer needs it")
 	fault(c.Verify != VerifyPeer && c.FailIfNoPeerCert, "fail_if_no_peer_cert", "needs verify = verify_peer")
 	for _, v := range c.Versions {
-		fault(tlsVersions[v] == 0, "tls_versions", "%q is neither tlsv1.2 nor tlsv1.3", v)
+		fault(tlsVersions[v] == 0, "tls_versions", "%v", badVersion(v))
 	}
+	_, _, err := c.versions()
+	fault(len(c.Ciphers) > 0 && err != nil, "ciphers", "%v", err)
+	fault(c.Depth < 0, "depth", "is negative")
+	fault(!slices.Contains([]string{ChainAny, ChainRoots, ChainTrue, ChainFirst, ChainTwo}, c.PartialChain), "partial_chain", "%q is none of %s", c.PartialChain, anyPartial)
+	_, err = parseUsages(c.ExtKeyUsage)
+	fault(err != nil, "verify_peer_ext_key_usage", "%v", err)
+	fault(len(c.ExtKeyUsage) > 0 && c.Verify != VerifyPeer, "verify_peer_ext_key_usage", "needs verify = verify_peer")
+	fault(c.CRLCheck && c.Verify != VerifyPeer, "enable_crl_check", "needs verify = verify_peer")
+	fault(c.CRLCheck && len(c.CRLFiles) == 0, "crlfile", "enable_crl_check needs it")
+	fault(c.OCSP && c.OCSPFile == "", "ocsp_file", "enable_ocsp_stapling needs it")
 }
 
 func (c *WebSocketConfig) validate(fault func(bad bool, key, format string, args ...any)) {

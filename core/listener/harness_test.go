@@ -147,29 +147,59 @@ type pki struct {
 	dir    string
 	pool   *x509.CertPool
 	client tls.Certificate
+
+	ca    *x509.Certificate
+	caKey *ecdsa.PrivateKey
 }
 
 func newPKI(t *testing.T) *pki {
 	t.Helper()
 	p := &pki{dir: t.TempDir(), pool: x509.NewCertPool()}
 	caKey, ca := certify(t, &x509.Certificate{
-		Subject: pkix.Name{CommonName: "test ca"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+		Subject: pkix.Name{CommonName: "test ca"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 	}, nil, nil)
 	p.pool.AddCert(ca)
+	p.ca, p.caKey = ca, caKey
 	p.write(t, "ca.pem", "CERTIFICATE", ca.Raw)
-	key, cert := certify(t, &x509.Certificate{Subject: pkix.Name{CommonName: "localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}, ca, caKey)
+	p.serve(t)
+	key, cert := certify(t, &x509.Certificate{
+		Subject:     pkix.Name{CommonName: "meter-7", Organization: []string{"Works"}, Country: []string{"DE"}},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}, ca, caKey)
+	p.client = tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key}
+	return p
+}
+
+// serve makes a new server certificate in the files and returns it.
+func (p *pki) serve(t *testing.T) *x509.Certificate {
+	t.Helper()
+	key, cert := certify(t, &x509.Certificate{Subject: pkix.Name{CommonName: "localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}, p.ca, p.caKey)
 	p.write(t, "cert.pem", "CERTIFICATE", cert.Raw)
 	der, err := x509.MarshalECPrivateKey(key)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.write(t, "key.pem", "EC PRIVATE KEY", der)
-	key, cert = certify(t, &x509.Certificate{
-		Subject:     pkix.Name{CommonName: "meter-7", Organization: []string{"Works"}, Country: []string{"DE"}},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	}, ca, caKey)
-	p.client = tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key}
-	return p
+	return cert
+}
+
+// revoke writes the authority's list with the given certificates.
+func (p *pki) revoke(t *testing.T, next time.Time, certs ...[]byte) string {
+	t.Helper()
+	list := &x509.RevocationList{Number: big.NewInt(time.Now().UnixNano()), ThisUpdate: time.Now().Add(-2 * time.Hour), NextUpdate: next}
+	for _, der := range certs {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list.RevokedCertificateEntries = append(list.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: c.SerialNumber, RevocationTime: time.Now()})
+	}
+	der, err := x509.CreateRevocationList(rand.Reader, list, p.ca, p.caKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.write(t, "crl.pem", crlPEM, der)
+	return filepath.Join(p.dir, "crl.pem")
 }
 
 func certify(t *testing.T, c, ca *x509.Certificate, caKey *ecdsa.PrivateKey) (*ecdsa.PrivateKey, *x509.Certificate) {
