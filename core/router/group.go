@@ -54,13 +54,17 @@ func ParseStrategy(name string) (s Strategy, ok bool) {
 type Group struct {
 	Share *message.Share // immutable
 
-	strategy Strategy // immutable
+	strategy atomic.Uint32 // a Strategy; see SetStrategies
 	members  places[Subscriber, Subscription]
 	turn     atomic.Uint64 // RoundRobin: where the last member taken is, + 1
 	stuck    atomic.Uint64 // Sticky: where the member is, + 1; 0: none
 }
 
-func newGroup(share *message.Share, s Strategy) *Group { return &Group{Share: share, strategy: s} }
+func newGroup(share *message.Share, s Strategy) *Group {
+	g := &Group{Share: share}
+	g.strategy.Store(uint32(s))
+	return g
+}
 
 func (g *Group) placeKey() string { return g.Share.Group }
 
@@ -101,7 +105,7 @@ func (w wanted) at(arr []atomic.Pointer[Subscription], i uint64) *Subscription {
 
 // pick applies the group's strategy to its eligible members.
 func (g *Group) pick(arr []atomic.Pointer[Subscription], seed maphash.Seed, msg *message.Message, w wanted) *Subscription {
-	switch g.strategy {
+	switch Strategy(g.strategy.Load()) {
 	case RoundRobin:
 		return g.next(arr, w)
 	case Sticky:

@@ -29,8 +29,11 @@ type Config struct {
 // by any goroutine.
 type Router struct {
 	// Immutable after New.
-	cfg  Config
 	seed maphash.Seed
+
+	// Strategies are read with the lock of a part held, and replaced before the
+	// groups of the part are changed under that lock.
+	cfg atomic.Pointer[Config]
 
 	exact [shards]shard
 	wild  trie
@@ -61,7 +64,8 @@ type Stats struct {
 
 // New returns an empty router.
 func New(cfg Config) *Router {
-	r := &Router{cfg: cfg, seed: maphash.MakeSeed()}
+	r := &Router{seed: maphash.MakeSeed()}
+	r.cfg.Store(&cfg)
 	r.wild.seed = r.seed
 	return r
 }
@@ -71,17 +75,11 @@ func New(cfg Config) *Router {
 // on; its Filter and Share may be changed to equal ones that are held already.
 // It takes effect for every Match that begins after the return.
 func (r *Router) Subscribe(s *Subscription) (replaced bool) {
-	strategy := r.cfg.Strategy
-	if s.Share != nil {
-		if g, ok := r.cfg.GroupStrategies[s.Share.Group]; ok {
-			strategy = g
-		}
-	}
 	var ch change
 	if topic.HasWildcard(s.Filter) {
-		ch = r.addWild(s, strategy)
+		ch = r.addWild(s)
 	} else {
-		ch = r.addExact(s, strategy)
+		ch = r.addExact(s)
 	}
 	r.version.Add(1)
 	r.counts.add(s.Share, ch, 1)
@@ -91,7 +89,7 @@ func (r *Router) Subscribe(s *Subscription) (replaced bool) {
 	return ch.old != nil
 }
 
-func (r *Router) addExact(s *Subscription, strategy Strategy) change {
+func (r *Router) addExact(s *Subscription) change {
 	h := hash(r.seed, s.Filter)
 	sh := r.shard(h)
 	sh.mu.Lock()
@@ -101,7 +99,7 @@ func (r *Router) addExact(s *Subscription, strategy Strategy) change {
 	if isNew {
 		e = new(entry)
 	}
-	ch := e.add(s, strategy)
+	ch := e.add(s, r.strategy(s.Share))
 	if isNew {
 		put(&sh.exact, h, e)
 	}
@@ -109,10 +107,10 @@ func (r *Router) addExact(s *Subscription, strategy Strategy) change {
 	return ch
 }
 
-func (r *Router) addWild(s *Subscription, strategy Strategy) change {
+func (r *Router) addWild(s *Subscription) change {
 	r.wild.mu.Lock()
 	defer r.wild.mu.Unlock()
-	ch := r.wild.reach(s.Filter).add(s, strategy)
+	ch := r.wild.reach(s.Filter).add(s, r.strategy(s.Share))
 	r.watchers.note(s, ch, true)
 	return ch
 }
