@@ -59,14 +59,15 @@ type AlarmsConfig struct {
 // no call waits for anything: messages are published by Run.
 type Alarms struct {
 	// Immutable.
-	cfg AlarmsConfig
-	to  Publisher
-	log *zap.Logger
+	node string
+	to   Publisher
+	log  *zap.Logger
 
 	wake chan struct{} // there is something in news
 
 	mu sync.Mutex
 	// Guarded by mu.
+	cfg     AlarmsConfig
 	active  map[string]Alarm
 	past    []Alarm // oldest first
 	news    []Alarm // not yet published
@@ -78,7 +79,18 @@ func NewAlarms(cfg AlarmsConfig, to Publisher, log *zap.Logger) *Alarms {
 	if cfg.SizeLimit <= 0 {
 		cfg.SizeLimit = 1000
 	}
-	return &Alarms{cfg: cfg, to: to, log: log, wake: make(chan struct{}, 1), active: map[string]Alarm{}}
+	return &Alarms{node: cfg.Node, cfg: cfg, to: to, log: log, wake: make(chan struct{}, 1), active: map[string]Alarm{}}
+}
+
+// Configure changes what becomes of alarms from now on; the node stays. Alarms
+// that are on stay on, also when there are more than cfg allows.
+func (s *Alarms) Configure(cfg AlarmsConfig) {
+	if cfg.SizeLimit <= 0 {
+		cfg.SizeLimit = 1000
+	}
+	s.mu.Lock()
+	s.cfg = cfg
+	s.mu.Unlock()
 }
 
 // Activate switches an alarm on. False: it was on already, and stays as it was,
@@ -97,8 +109,9 @@ func (s *Alarms) Activate(name, message string, details map[string]any) bool {
 	}
 	s.active[name] = a
 	s.tell(a)
+	logged := s.cfg.Log
 	s.mu.Unlock()
-	if s.cfg.Log {
+	if logged {
 		s.log.Warn("alarm", zap.String("name", name), zap.String("message", message), zap.Any("details", a.Details))
 	}
 	return true
@@ -119,8 +132,9 @@ func (s *Alarms) Deactivate(name string) bool {
 	}
 	s.past = append(s.past, a)
 	s.tell(a)
+	logged := s.cfg.Log
 	s.mu.Unlock()
-	if s.cfg.Log {
+	if logged {
 		s.log.Info("alarm is over", zap.String("name", name), zap.String("message", a.Message),
 			zap.Duration("lasted", a.DeactivatedAt.Sub(a.ActivatedAt)))
 	}
@@ -217,5 +231,5 @@ func (s *Alarms) publish(a *Alarm) {
 		s.log.Error("an alarm cannot be written as JSON", zap.String("name", a.Name), zap.Error(err))
 		return
 	}
-	s.to.Publish("$SYS/brokers/"+s.cfg.Node+"/alarms/"+name, payload, false)
+	s.to.Publish("$SYS/brokers/"+s.node+"/alarms/"+name, payload, false)
 }

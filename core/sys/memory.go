@@ -59,6 +59,17 @@ func NewMemory(cfg MemoryConfig, alarms *Alarms, total int64, used func() int64)
 	return m, nil
 }
 
+// After makes m go on where old, whose Run has returned, has stopped: a node
+// that refuses clients does so until use has fallen below m's low level.
+func (m *Memory) After(old *Memory) {
+	switch over := old.over.Load(); {
+	case over && m.high > 0:
+		m.over.Store(true)
+	case over:
+		m.alarms.Deactivate(HighMemory)
+	}
+}
+
 // High is the level from which on connections are refused, in bytes; 0: never.
 func (m *Memory) High() int64 { return m.high }
 

@@ -77,6 +77,14 @@ func New(cfg Config, to Publisher, from Source) *Sys {
 	return &Sys{cfg: cfg, to: to, from: from, started: time.Now(), highest: map[string]int64{}}
 }
 
+// With is s with another configuration, for when s's Run has returned: uptime
+// and highest values go on.
+func (s *Sys) With(cfg Config) *Sys {
+	next := *s
+	next.cfg = cfg
+	return &next
+}
+
 // Run publishes at once and then at each interval, until ctx ends.
 func (s *Sys) Run(ctx context.Context) error {
 	s.counts()

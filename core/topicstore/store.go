@@ -14,7 +14,7 @@ import (
 // ErrFull is returned by [Store.Put] when a limit stands against the message.
 var ErrFull = errors.New("topicstore: full")
 
-// Config is a store's frozen limits.
+// Config is a store's limits.
 type Config struct {
 	MaxMessages int   // 0: no limit
 	MaxBytes    int64 // of topics, properties and payloads; 0: no limit
@@ -23,9 +23,8 @@ type Config struct {
 // Store is the set of messages. All methods may be called by any goroutine;
 // none holds the lock for longer than a few hundred steps.
 type Store struct {
-	cfg Config // immutable
-
 	mu       sync.RWMutex
+	cfg      Config   // guarded by mu
 	list     list     // guarded by mu
 	expiring expiring // guarded by mu
 	bytes    int64    // guarded by mu
@@ -33,6 +32,14 @@ type Store struct {
 
 // New returns an empty store.
 func New(cfg Config) *Store { return &Store{cfg: cfg} }
+
+// SetLimits changes the limits for messages to come. What is kept stays, also
+// when it is more.
+func (s *Store) SetLimits(cfg Config) {
+	s.mu.Lock()
+	s.cfg = cfg
+	s.mu.Unlock()
+}
 
 // Put keeps a copy of m as the message of its topic. A message of the same
 // topic is replaced even when the store has its maximum of messages; MaxBytes
