@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -30,16 +31,29 @@ func (a *app) serve(ctx context.Context) error {
 	if err != nil {
 		return faults(err)
 	}
-	log, closeLog, err := newLogger(cfg.Log, a.err)
+	level := zap.NewAtomicLevel()
+	if err := level.UnmarshalText([]byte(cfg.Log.Level)); err != nil {
+		return fmt.Errorf("log.level: %w", err)
+	}
+	all := cfg.Log
+	all.Level = zap.DebugLevel.String() // level decides, and a reload changes it
+	log, closeLog, err := newLogger(all, a.err)
 	if err != nil {
 		return err
 	}
+	log = log.WithOptions(zap.IncreaseLevel(level))
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	ctx, forget := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
 	defer forget()
 	context.AfterFunc(ctx, forget)
-	err = runNode(ctx, cfg, server.Options{Version: sys.Version, Log: log, Stop: stop})
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	err = runNode(ctx, cfg, server.Options{
+		Version: sys.Version, Log: log, Stop: stop, Load: a.load, Reload: hangup,
+		SetLogLevel: func(name string) { _ = level.UnmarshalText([]byte(name)) }, // config knows the names
+	})
 	if err != nil {
 		log.Error("the node ends with an error", zap.Error(err))
 	} else {

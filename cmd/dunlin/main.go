@@ -72,6 +72,7 @@ type app struct {
 	out, err io.Writer
 	flags    struct {
 		config, home, dataDir string
+		set                   []string
 	}
 	// started is set when a command's own code begins to run.
 	started bool
@@ -94,6 +95,7 @@ func (a *app) root() *cobra.Command {
 	f.StringVarP(&a.flags.config, "config", "c", "", "configuration file (default <home>/etc/dunlin.toml)")
 	f.StringVar(&a.flags.home, "home", "", "directory that relative paths start from (default the parent of the configuration's etc)")
 	f.StringVar(&a.flags.dataDir, "data-dir", "", "directory of the node's state and admin socket (default node.data_dir of the configuration)")
+	f.StringArrayVar(&a.flags.set, "set", nil, "key=value that is over the configuration's; may be repeated")
 	if err := root.MarkPersistentFlagFilename("config", "toml"); err != nil {
 		panic(err) // the flag is defined above
 	}

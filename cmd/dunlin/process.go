@@ -122,6 +122,9 @@ func (a *app) launch(ctx context.Context) error {
 		return fmt.Errorf("find this program: %w", err)
 	}
 	child := exec.Command(self, "foreground", "--config", cfg.File, "--home", cfg.Home, "--data-dir", cfg.Node.DataDir)
+	for _, set := range a.flags.set {
+		child.Args = append(child.Args, "--set", set)
+	}
 	child.Stdout, child.Stderr, child.SysProcAttr = console, console, apart()
 	if err := child.Start(); err != nil {
 		return fmt.Errorf("start the broker: %w", err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -18,7 +19,7 @@ func (a *app) configFile() string {
 }
 
 func (a *app) options() config.Options {
-	return config.Options{Home: a.flags.home, DataDir: a.flags.dataDir}
+	return config.Options{Home: a.flags.home, DataDir: a.flags.dataDir, Env: os.Environ(), Set: a.flags.set}
 }
 
 func (a *app) load() (*config.Config, error) {

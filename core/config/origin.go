@@ -54,6 +54,9 @@ func (v *Value) differs(w *Value) bool { return v.Text != w.Text || v.secret != 
 // Text "".
 func (c *Config) Values() []Value { return slices.Clone(c.values) }
 
+// ZoneKey is how a file writes a key of a zone.
+func ZoneKey(zone, key string) string { return joinPath([]string{"zone", zone}) + "." + key }
+
 // Origin tells where the value of a key comes from; false: there is no such key.
 func (c *Config) Origin(key string) (Origin, bool) {
 	i := slices.IndexFunc(c.values, func(v Value) bool { return v.Key == key })

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/dunlinmq/dunlin/core/access"
@@ -20,8 +20,10 @@ type guards struct {
 	alarms *sys.Alarms
 	bans   *access.Bans
 	logins *access.Logins
-	memory *sys.Memory
+	memory atomic.Pointer[sys.Memory]
 	watch  *sys.Watch
+	// flapping is set when disconnections are counted; with settings.reload held.
+	flapping bool
 }
 
 // watchEvery is how soon what nobody reports becomes an alarm.
@@ -35,10 +37,12 @@ const banFile = "banned.json"
 func (s *Server) buildGuards() (err error) {
 	g := &s.guards
 	g.alarms = sys.NewAlarms(s.cfg.Alarms, counts{s}, s.opts.Log.Named("alarm"))
-	g.memory, err = sys.NewMemory(s.cfg.Memory, g.alarms, sys.MemoryTotal(), sys.MemoryUsed)
+	memory, err := s.newMemory(s.cfg)
 	if err != nil {
 		return err
 	}
+	g.memory.Store(memory)
+	s.memory = newRelay(memory)
 	if err := os.MkdirAll(s.cfg.Node.DataDir, 0o700); err != nil {
 		return fmt.Errorf("make the data directory: %w", err)
 	}
@@ -50,33 +54,31 @@ func (s *Server) buildGuards() (err error) {
 		return err
 	}
 	g.logins = access.NewLogins(s.cfg.Access.Logins)
-	s.env.Access = access.New(s.hooks).Guarded(access.Guards{Bans: g.bans, Logins: g.logins, Busy: g.memory.Over})
+	s.env.Access = access.New(s.hooks).Guarded(access.Guards{Bans: g.bans, Logins: g.logins, Busy: func() bool { return g.memory.Load().Over() }})
 	s.watchFlapping()
 	crowds := crowds{s: s, seen: map[string]int64{}, at: map[string]time.Time{}}
 	g.watch = sys.NewWatch(watchEvery, g.alarms, s.fullListeners, s.brokenPlugins, s.failedLogins, crowds.check)
 	return nil
 }
 
-// limitMemory lets the garbage collector work harder before new clients are
-// refused, unless GOMEMLIMIT says what to do.
-func (g *guards) limitMemory() {
-	if high := g.memory.High(); high > 0 && os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(high)
-	}
-}
-
-// watchFlapping counts disconnections if a zone wants it.
+// watchFlapping counts disconnections from when a zone wants it first.
 func (s *Server) watchFlapping() {
-	policies := map[string]*access.FlapPolicy{}
-	for name, z := range s.cfg.Zones {
-		if z.FlapDetect {
-			policies[name] = &z.Flap
-		}
-	}
-	if len(policies) == 0 {
+	if s.guards.flapping {
 		return
 	}
-	f := access.NewFlapping(func(zone string) *access.FlapPolicy { return policies[zone] }, s.guards.bans, s.opts.Log.Named("access"))
+	policy := func(zone string) *access.FlapPolicy {
+		if z := s.Config().Zones[zone]; z != nil && z.FlapDetect {
+			return &z.Flap
+		}
+		return nil
+	}
+	for name := range s.Config().Zones {
+		s.guards.flapping = s.guards.flapping || policy(name) != nil
+	}
+	if !s.guards.flapping {
+		return
+	}
+	f := access.NewFlapping(policy, s.guards.bans, s.opts.Log.Named("access"))
 	s.hooks.ClientDisconnected.Add(hook.Spec{Owner: access.FlappingDetector}, f.Disconnected)
 }
 
@@ -114,7 +116,7 @@ func (s *Server) kickBanned(c *registry.Client, now int64) {
 	if info == nil {
 		return
 	}
-	if z := s.cfg.Zones[info.Zone]; z != nil && s.env.Access.Banned(&z.Access, info, now) {
+	if z := s.Config().Zones[info.Zone]; z != nil && s.env.Access.Banned(&z.Access, info, now) {
 		c.Evict(packet.AdministrativeAction)
 	}
 }
@@ -132,7 +134,7 @@ func flapAlarm(b *access.Ban) string { return "flapping/" + b.Who }
 
 // fullListeners names listeners that have all the connections they may have.
 func (s *Server) fullListeners() (wrong []sys.Condition) {
-	for _, l := range s.listeners {
+	for _, l := range s.ports.list() {
 		cfg, st := l.Config(), l.Stats()
 		if cfg.MaxConnections > 0 && st.Current >= int64(cfg.MaxConnections) {
 			wrong = append(wrong, sys.Condition{
@@ -180,7 +182,7 @@ type crowds struct {
 }
 
 func (k *crowds) check() (wrong []sys.Condition) {
-	for _, l := range k.s.listeners {
+	for _, l := range k.s.ports.list() {
 		cfg := l.Config()
 		id, n, now := cfg.ID(), l.Stats().Crowded, time.Now()
 		if n > k.seen[id] {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -40,13 +41,23 @@ type Options struct {
 	Log     *zap.Logger
 	// Stop ends Run's context; the admin service calls it.
 	Stop func()
+	// Load reads the configuration again as it was read for the start, for
+	// [Server.Reload]; nil: reloads are refused.
+	Load func() (*config.Config, error)
+	// SetLogLevel changes the least level that is logged: debug, info, warning or
+	// error. A reload calls it; nil: the level stays.
+	SetLogLevel func(level string)
+	// Reload makes Run reload for each value (SIGHUP); nil: never.
+	Reload <-chan os.Signal
 }
 
 // Server is one node. New builds it, Run runs it once.
 type Server struct {
-	cfg     *config.Config
+	cfg     *config.Config // of the start: for what needs a restart; see settings
 	opts    Options
 	started time.Time
+
+	settings settings
 
 	hooks     *hook.Points
 	router    *router.Router
@@ -57,9 +68,10 @@ type Server struct {
 	engine    *conn.Engine
 	plugins   *plugin.Manager
 	processes *rpc.Transport
-	sys       *sys.Sys
+	sys       *relay[*sys.Sys]
+	memory    *relay[*sys.Memory]
 	admin     *admin.Server
-	listeners []*listener.Listener
+	ports     ports
 	ballast   []byte // never touched
 	guards    guards
 }
@@ -67,7 +79,8 @@ type Server struct {
 // New builds a node: claims the data directory, starts the plugins, binds the
 // listeners. On an error nothing is left behind.
 func New(ctx context.Context, cfg *config.Config, opts Options) (_ *Server, err error) {
-	s := &Server{cfg: cfg, opts: opts, started: time.Now(), ballast: newBallast()}
+	s := &Server{cfg: cfg, opts: opts, started: time.Now(), ballast: newBallast(), ports: ports{log: opts.Log.Named("listener")}}
+	s.settings.now.Store(cfg)
 	var undo []func() error
 	defer func() {
 		if err != nil {
@@ -91,15 +104,14 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (_ *Server, err 
 		return nil, err
 	}
 	undo = append(undo, s.stopPlugins)
-	for _, lc := range cfg.Listeners {
-		l, err := listener.Open(lc, opts.Log.Named("listener"))
-		if err != nil {
-			return nil, fmt.Errorf("listener %s: %w", lc.ID(), err)
-		}
-		undo = append(undo, l.Close)
-		s.listeners = append(s.listeners, l)
+	undo = append(undo, s.ports.close)
+	if err = s.ports.change(cfg.Listeners); err != nil {
+		return nil, err
 	}
-	s.sys = s.buildSys()
+	s.sys = newRelay(s.buildSys())
+	if err = s.writeEffective(s.started); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -148,18 +160,15 @@ func (s *Server) Run(ctx context.Context) error {
 	start("watch", s.guards.watch.Run)
 	start("bans", s.guards.bans.Run)
 	s.guards.limitMemory()
-	start("memory", s.guards.memory.Run)
+	start("memory", s.memory.Run)
 	start("admin", s.admin.Run)
-	for _, l := range s.listeners {
+	s.ports.start(func(l *listener.Listener) {
 		cfg := l.Config()
 		start("listener "+cfg.ID(), func(ctx context.Context) error { return l.Run(ctx, s.serve) })
-	}
+	})
 	s.announce()
 	debug.FreeOSMemory() // compiling plugins takes tens of MB that nobody needs any more
-	select {
-	case <-ctx.Done():
-	case <-failed:
-	}
+	s.reloadUntil(ctx.Done(), failed)
 	s.stopClients()
 	stopUnder()
 	err := g.Wait()
@@ -168,11 +177,8 @@ func (s *Server) Run(ctx context.Context) error {
 
 // stopClients closes the listeners and lets connected clients go.
 func (s *Server) stopClients() {
-	for _, l := range s.listeners {
-		if err := l.Close(); err != nil {
-			cfg := l.Config()
-			s.opts.Log.Warn("closing a listener", zap.String("listener", cfg.ID()), zap.Error(err))
-		}
+	if err := s.ports.close(); err != nil {
+		s.opts.Log.Warn("closing the listeners", zap.Error(err))
 	}
 	n := s.registry.EvictAll(packet.ServerShuttingDown)
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
@@ -185,7 +191,7 @@ func (s *Server) stopClients() {
 
 // serve gives an accepted connection its channel.
 func (s *Server) serve(a listener.Accepted) {
-	zone := s.cfg.Zones[a.Info.Zone]
+	zone := s.Config().Zones[a.Info.Zone]
 	err := s.engine.Serve(a, func(w conn.Waker) conn.Machine {
 		return channel.New(s.env, zone, &channel.Peer{
 			Client: hook.Client{

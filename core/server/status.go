@@ -26,8 +26,9 @@ func (c counts) Counts() admin.Counts {
 
 // Listeners implements admin.Broker.
 func (c counts) Listeners() []admin.Listener {
-	list := make([]admin.Listener, 0, len(c.s.listeners))
-	for _, l := range c.s.listeners {
+	open := c.s.ports.list()
+	list := make([]admin.Listener, 0, len(open))
+	for _, l := range open {
 		cfg := l.Config()
 		list = append(list, admin.Listener{ID: cfg.ID(), Address: l.Addr().String(), Connections: l.Stats().Current})
 	}
