@@ -34,8 +34,8 @@ func (l *Listener) acceptAll(p *port, serve func(Accepted)) {
 		}
 		a, err := p.source.accept()
 		switch {
-		case errors.Is(err, net.ErrClosed):
-			return
+		case errors.Is(err, net.ErrClosed), err != nil && p.closed.Err() != nil:
+			return // a descriptor that is closed has an error of its own
 		case err != nil:
 			if pause == 0 {
 				l.log.Warn("cannot accept, will try again", zap.Error(err))
