@@ -17,6 +17,7 @@ var rootKeys = []string{"allow_anonymous", "acl_nomatch", "acl_deny_action", "ac
 
 // build applies the leaves, in the order of the layers, to the defaults.
 func (r *reader) build() *Config {
+	r.foldRules()
 	c := &Config{}
 	nodeKeys.defaults(&c.Node)
 	storeKeys.defaults(&c.Store)

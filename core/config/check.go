@@ -85,7 +85,11 @@ func listenerFiles(l *listener.Config) []file {
 	if !l.Proto.Secure() {
 		return nil
 	}
-	return []file{{"certfile", &l.TLS.CertFile}, {"keyfile", &l.TLS.KeyFile}, {"cacertfile", &l.TLS.CACertFile}}
+	fs := []file{{"certfile", &l.TLS.CertFile}, {"keyfile", &l.TLS.KeyFile}, {"cacertfile", &l.TLS.CACertFile}, {"ocsp_file", &l.TLS.OCSPFile}}
+	for i := range l.TLS.CRLFiles {
+		fs = append(fs, file{"crlfile", &l.TLS.CRLFiles[i]})
+	}
+	return fs
 }
 
 // files looks for the files that l needs.

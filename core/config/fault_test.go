@@ -75,7 +75,7 @@ func TestSingleFaults(t *testing.T) {
 		"mutual without ca":   {"listener.ssl.a.bind = 1\nlistener.ssl.a.verify = \"verify_peer\"\n", "listener.ssl.a.cacertfile: verify_peer needs it"},
 		"fail without verify": {"listener.ssl.a.bind = 1\nlistener.ssl.a.fail_if_no_peer_cert = true\n", "listener.ssl.a.fail_if_no_peer_cert: needs verify = verify_peer"},
 		"path":                {"listener.ws.a.bind = 1\nlistener.ws.a.mqtt_path = [\"mqtt\"]\n", `listener.ws.a.mqtt_path: "mqtt" does not begin with /`},
-		"old tls":             {"listener.ssl.a.bind = 1\nlistener.ssl.a.tls_versions = [\"tlsv1.1\"]\n", "neither tlsv1.2 nor tlsv1.3"},
+		"old tls":             {"listener.ssl.a.bind = 1\nlistener.ssl.a.tls_versions = [\"tlsv1.1\"]\n", "TLS 1.2 is the least"},
 		"no tls":              {"listener.ssl.a.bind = 1\nlistener.ssl.a.tls_versions = []\n", "no version is left"},
 		"table of tables":     {plainTCP + "[[zone.external.max_inflight]]\nx = 1\n", "a table is not a value that a key takes"},
 		"date":                {plainTCP + "zone.external.mountpoint = 2020-01-01\n", "a date is not a value"},

@@ -16,8 +16,22 @@ type lconf = listener.Config
 // defaults those of its tcp.external; protoDefaults has what differs.
 var (
 	listenerKeys = table[lconf]{
-		{"bind", address(func(l *lconf) *string { return &l.Bind }), "",
-			"address and port, or a port alone for every address"},
+		{"bind", setter[lconf]{"address or socket file", setBind}, "",
+			"address and port, or a port alone for every address, or `/path` or `unix:path` for a UNIX socket"},
+		{"mode", text(func(l *lconf) *string { return &l.Mode }), "0660",
+			"permissions of a socket file, octal"},
+		{"access", list(func(l *lconf) *[]string { return &l.Access }), "",
+			"rules such as `allow all`, `deny 192.168.0.0/24`; the first that fits the address at the socket's far end decides, before any handshake; also `access.1`, `access.2`, ..."},
+		{"proxy_protocol", toggle(func(l *lconf) *bool { return &l.ProxyProtocol }), "off",
+			"a PROXY header, version 1 or 2, must come first and tells the client's address; for listeners that only a proxy reaches"},
+		{"proxy_protocol_timeout", duration(func(l *lconf) *time.Duration { return &l.ProxyTimeout }), "3s",
+			"time for the PROXY header"},
+		{"peer_cert_as_username", choice(func(l *lconf) *string { return &l.TLS.PeerCertAsUsername }, certNames), "",
+			"what of the client's certificate replaces the user name: common name, distinguished name, MD5 of the DER form (hex), or the DER form itself (base64: `crt` and `pem`); on tcp and ws `cn` only, from a PROXY header"},
+		{"peer_cert_as_clientid", choice(func(l *lconf) *string { return &l.TLS.PeerCertAsClientID }, certNames), "",
+			"the same for the client id"},
+		{"max_handshakes", number(func(l *lconf) *int { return &l.MaxHandshakes }, 1, maxCount), "1024",
+			"handshakes and PROXY headers under way; one more closes the oldest"},
 		{"zone", text(func(l *lconf) *string { return &l.Zone }), "external",
 			"the zone of the listener's clients"},
 		{"max_connections", number(func(l *lconf) *int { return &l.MaxConnections }, 0, maxCount), "1024000",
@@ -38,8 +52,6 @@ var (
 	handshakeKeys = table[lconf]{
 		{"handshake_timeout", duration(func(l *lconf) *time.Duration { return &l.HandshakeTimeout }), "15s",
 			"time for the TLS handshake and the HTTP upgrade together"},
-		{"max_handshakes", number(func(l *lconf) *int { return &l.MaxHandshakes }, 1, maxCount), "1024",
-			"handshakes under way; one more closes the oldest"},
 	}
 	tlsKeys = table[lconf]{
 		{"certfile", text(func(l *lconf) *string { return &l.TLS.CertFile }), "etc/certs/cert.pem",
@@ -54,8 +66,26 @@ var (
 			"with verify_peer: refuse clients without a certificate"},
 		{"tls_versions", setter[lconf]{"list of tlsv1.2, tlsv1.3", setTLSVersions}, "tlsv1.3,tlsv1.2",
 			"accepted versions; older ones are not supported"},
-		{"peer_cert_as_username", choice(func(l *lconf) *string { return &l.TLS.PeerCertAsUsername }, words("cn", "dn")), "",
-			"take the user name from the client certificate's common or distinguished name"},
+		{"key_password", text(func(l *lconf) *string { return &l.TLS.KeyPassword }), "",
+			"opens an encrypted keyfile"},
+		{"ciphers", list(func(l *lconf) *[]string { return &l.TLS.Ciphers }), "",
+			"accepted suites by IANA's or OpenSSL's names; empty: the safe ones. TLS 1.3's are all on if one of them is named"},
+		{"alpn", list(func(l *lconf) *[]string { return &l.TLS.ALPN }), "mqtt,x-amzn-mqtt-ca",
+			"application protocols to agree on; clients that offer only others are refused, those that offer none are not"},
+		{"depth", number(func(l *lconf) *int { return &l.TLS.Depth }, 0, 100), "10",
+			"most intermediate certificates of a client's chain"},
+		{"partial_chain", choice(func(l *lconf) *string { return &l.TLS.PartialChain }, partialChains), "",
+			"which certificates of cacertfile may end a chain: every one (default), self-signed ones (`false`), the first (`true`, `cacert_from_cacertfile`), the first two"},
+		{"verify_peer_ext_key_usage", list(func(l *lconf) *[]string { return &l.TLS.ExtKeyUsage }), "",
+			"what a client's certificate must allow, all of it: `clientAuth`, `serverAuth`, `codeSigning`, `emailProtection`, `timeStamping`, `ocspSigning`, `OID:1.2.3`"},
+		{"enable_crl_check", toggle(func(l *lconf) *bool { return &l.TLS.CRLCheck }), "off",
+			"refuse clients whose certificate is revoked, or whose issuer has no current list in crlfile"},
+		{"crlfile", list(func(l *lconf) *[]string { return &l.TLS.CRLFiles }), "",
+			"revocation lists, PEM or DER; read again when they change"},
+		{"enable_ocsp_stapling", toggle(func(l *lconf) *bool { return &l.TLS.OCSP }), "off",
+			"send the OCSP response with the certificate"},
+		{"ocsp_file", text(func(l *lconf) *string { return &l.TLS.OCSPFile }), "",
+			"the response, DER; read again when it changes"},
 	}
 	webKeys = table[lconf]{
 		{"mqtt_path", list(func(l *lconf) *[]string { return &l.Web.Paths }), "/,/mqtt",
@@ -101,6 +131,7 @@ var protoDefaults = []struct {
 	{listener.WS, "", "max_connections", "102400"},
 	{listener.WSS, "external", "bind", "8084"},
 	{listener.WSS, "", "max_connections", "102400"},
+	{listener.WSS, "", "alpn", "http/1.1"},
 }
 
 // standard are the listeners of a file that names none.
@@ -108,6 +139,11 @@ var standard = [][]string{
 	{"listener", "tcp", "external"}, {"listener", "tcp", "internal"}, {"listener", "ssl", "external"},
 	{"listener", "ws", "external"}, {"listener", "wss", "external"},
 }
+
+var (
+	certNames     = words(listener.CertCN, listener.CertDN, listener.CertCRT, listener.CertPEM, listener.CertMD5)
+	partialChains = words(listener.ChainRoots, listener.ChainTrue, listener.ChainFirst, listener.ChainTwo)
+)
 
 var protocols = []string{"tcp", "ssl", "ws", "wss"}
 
@@ -121,11 +157,6 @@ func words(ws ...string) map[string]string {
 
 func setTLSVersions(l *lconf, v value) error {
 	versions := v.elements()
-	for _, e := range versions {
-		if e != "tlsv1.2" && e != "tlsv1.3" {
-			return fmt.Errorf("%q is neither tlsv1.2 nor tlsv1.3", e)
-		}
-	}
 	if len(versions) == 0 {
 		return fmt.Errorf("no version is left: write tlsv1.2, tlsv1.3 or both")
 	}

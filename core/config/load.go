@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/dunlinmq/dunlin/core/listener"
 )
 
 // Options are what the command line and the environment say about a
@@ -155,6 +157,11 @@ func (c *Config) join() {
 	at(&c.Plugins.CacheDir)
 	at(&c.Log.File)
 	for i := range c.Listeners {
+		l := &c.Listeners[i]
+		if path, ok := listener.IsSocketFile(l.Bind); ok {
+			at(&path)
+			l.Bind = path
+		}
 		for _, f := range listenerFiles(&c.Listeners[i]) {
 			at(f.path)
 		}
