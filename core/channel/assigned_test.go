@@ -14,7 +14,7 @@ func TestAssignedClientIDs(t *testing.T) {
 	w := newWorld()
 	seen := map[string]bool{}
 	for i := range 100 {
-		l := w.open("", "", "")
+		l := w.open("", "", "", "")
 		l.version = packet.V50
 		l.receive(packet.Append(nil, packet.V50, &packet.Connect{Version: packet.V50, CleanStart: true}))
 		d := packet.Decoder{FromServer: true, Version: packet.V50}

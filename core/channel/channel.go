@@ -40,6 +40,7 @@ type Peer struct {
 	// Username and ClientID from the TLS certificate replace those of the CONNECT
 	// (peer_cert_as_username); "" leave it.
 	CertUsername string
+	CertClientID string // of peer_cert_as_clientid
 }
 
 // state is how far a channel has come.

@@ -12,7 +12,7 @@ import (
 
 // begin opens a connection and gives it bytes within b, without ending b.
 func (w *world) begin(b *router.Batch, name, line string) *link {
-	l := w.open(name, "", "")
+	l := w.open(name, "", "", "")
 	k := parseWords(strings.Fields(line))
 	l.version = packet.Version(pick(k, "v", int(packet.V50)))
 	l.rest, _ = l.encode("connect", k)

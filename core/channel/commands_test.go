@@ -58,7 +58,7 @@ func (w *world) client(name string, f []string) error {
 	verb, k := f[0], parseWords(f[1:])
 	l := w.link(name)
 	if verb == "open" || verb == "connect" && l == nil {
-		l = w.open(name, k.str("peer"), k.str("cert"))
+		l = w.open(name, k.str("peer"), k.str("cert"), k.str("certid"))
 	}
 	switch {
 	case l == nil:

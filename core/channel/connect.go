@@ -64,6 +64,9 @@ func (c *Channel) describe(p *packet.Connect) {
 	if c.peer.CertUsername != "" {
 		k.Username, k.HasUsername = c.peer.CertUsername, true
 	}
+	if c.peer.CertClientID != "" {
+		k.ID = c.peer.CertClientID
+	}
 	k.Protocol, k.CleanStart, k.Bridge, k.KeepAlive = p.Version, p.CleanStart, p.Bridge, p.KeepAlive
 	k.ConnectedAt = time.Unix(0, c.lastSeen)
 	c.limits.problemInfo = true

@@ -35,7 +35,7 @@ func FuzzInput(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stream []byte, cut uint16) {
 		w := newWorld()
 		w.bindRetainer(hookSpec)
-		other, l := w.open("other", "", ""), w.open("fuzz", "", "")
+		other, l := w.open("other", "", "", ""), w.open("fuzz", "", "", "")
 		other.version = packet.V311
 		other.receive(packet.Append(nil, packet.V311, &packet.Connect{Version: packet.V311, ClientID: "other", CleanStart: true}))
 		at := min(int(cut), len(stream))
@@ -91,7 +91,7 @@ func publishing(qos byte) (in []byte, run func()) {
 	w := newWorld()
 	w.zone.Session.MaxInflight = 100
 	v := packet.V311
-	sub, pub := w.open("sub", "", ""), w.open("pub", "", "")
+	sub, pub := w.open("sub", "", "", ""), w.open("pub", "", "", "")
 	sub.receive(packet.Append(nil, v, &packet.Connect{Version: v, ClientID: "sub", CleanStart: true}))
 	sub.receive(packet.Append(nil, v, &packet.Subscribe{PacketID: 1, Filters: []packet.Filter{{Filter: "sensor/+/temperature", QoS: qos}}}))
 	pub.receive(packet.Append(nil, v, &packet.Connect{Version: v, ClientID: "pub", CleanStart: true}))

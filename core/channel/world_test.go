@@ -149,14 +149,14 @@ func (w *world) link(name string) *link {
 }
 
 // open accepts a connection.
-func (w *world) open(name, peer, cert string) *link {
+func (w *world) open(name, peer, cert, certID string) *link {
 	w.links = slices.DeleteFunc(w.links, func(l *link) bool { return l.name == name })
 	w.zone.Freeze()
 	l := &link{w: w, name: name, decoder: packet.Decoder{FromServer: true}}
 	if peer == "" {
 		peer = "127.0.0.1:50000"
 	}
-	l.m = channel.New(w.env, &w.zone, &channel.Peer{Client: hook.Client{Peer: netip.MustParseAddrPort(peer)}, CertUsername: cert}, l)
+	l.m = channel.New(w.env, &w.zone, &channel.Peer{Client: hook.Client{Peer: netip.MustParseAddrPort(peer)}, CertUsername: cert, CertClientID: certID}, l)
 	w.links = append(w.links, l)
 	l.turn(l.m.Run)
 	return l

@@ -197,7 +197,7 @@ func (s *Server) serve(a listener.Accepted) {
 			Client: hook.Client{
 				Peer: a.Info.Peer, Local: a.Info.Local, Listener: a.Info.Listener, CommonName: a.Info.CommonName, DN: a.Info.DN,
 			},
-			CertUsername: a.Info.CertUsername,
+			CertUsername: a.Info.CertUsername, CertClientID: a.Info.CertClientID,
 		}, w)
 	})
 	if err != nil && !errors.Is(err, conn.ErrClosed) {
