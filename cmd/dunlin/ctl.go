@@ -23,7 +23,13 @@ const (
 
 func (a *app) ctl() *cobra.Command {
 	return group("ctl", "Ask and steer the node that runs here",
-		a.status(),
+		a.status(), a.broker(), a.clients(), a.subscriptions(), a.routes(), a.listeners(), a.banned(), a.alarms(),
+		a.aclCache(), a.logLevels(),
+		a.figuresOf(figureList{use: "vm", short: "Show memory, goroutines and garbage collection of the process", family: adminpb.ListFiguresRequest_FAMILY_VM,
+			words: []string{"all", "memory", "process", "cpu", "gc"}}),
+		group("store", "Look into the node's store",
+			a.figuresOf(figureList{use: "info", short: "Show what the node keeps", family: adminpb.ListFiguresRequest_FAMILY_STORE})),
+		a.figuresOf(figureList{use: "mnesia", short: "The same as store info (EMQ X's name)", family: adminpb.ListFiguresRequest_FAMILY_STORE}),
 		group("plugins", "List, load and unload plugins",
 			a.pluginsList(), a.pluginsShow(),
 			a.pluginsChange("load", adminpb.ChangePluginRequest_CHANGE_LOAD, "Start a plugin and note it in loaded_plugins"),

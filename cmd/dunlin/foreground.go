@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -31,17 +30,19 @@ func (a *app) serve(ctx context.Context) error {
 	if err != nil {
 		return faults(err)
 	}
-	level := zap.NewAtomicLevel()
-	if err := level.UnmarshalText([]byte(cfg.Log.Level)); err != nil {
-		return fmt.Errorf("log.level: %w", err)
-	}
-	all := cfg.Log
-	all.Level = zap.DebugLevel.String() // level decides, and a reload changes it
-	log, closeLog, err := newLogger(all, a.err)
+	log, err := newLogger(cfg.Log, a.err)
 	if err != nil {
 		return err
 	}
-	log = log.WithOptions(zap.IncreaseLevel(level))
+	endDump, err := crashDump(logDir(cfg))
+	if err != nil {
+		return errors.Join(err, log.close())
+	}
+	defer onReopen(func() {
+		if err := log.reopen(); err != nil {
+			log.Error("opening the log anew", zap.Error(err))
+		}
+	})()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	ctx, forget := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
@@ -51,13 +52,13 @@ func (a *app) serve(ctx context.Context) error {
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
 	err = runNode(ctx, cfg, server.Options{
-		Version: sys.Version, Log: log, Stop: stop, Load: a.load, Reload: hangup,
-		SetLogLevel: func(name string) { _ = level.UnmarshalText([]byte(name)) }, // config knows the names
+		Version: sys.Version, Log: log.Logger, Stop: stop, Levels: log.levels, Load: a.load, Reload: hangup,
+		SetLogLevel: func(name string) { _ = log.levels.SetLevel("", name) }, // config knows the names
 	})
 	if err != nil {
 		log.Error("the node ends with an error", zap.Error(err))
 	} else {
 		log.Info("the node has stopped")
 	}
-	return errors.Join(err, closeLog())
+	return errors.Join(err, endDump(), log.close())
 }

@@ -14,12 +14,13 @@ import (
 )
 
 // newLogger builds the log that the configuration asks for. console is where
-// log.to = "console" writes. The returned function flushes and closes.
-func newLogger(c config.Log, console io.Writer) (*zap.Logger, func() error, error) {
-	level, err := zapcore.ParseLevel(c.Level)
+// log.to = "console" writes. The caller closes it.
+func newLogger(c config.Log, console io.Writer) (*logger, error) {
+	level, err := parseLevel(c.Level)
 	if err != nil {
-		return nil, nil, fmt.Errorf("log.level: %w", err)
+		return nil, fmt.Errorf("log.level: %w", err)
 	}
+	l := &logger{levels: newLevels(level)}
 	encoder := zap.NewProductionEncoderConfig()
 	encoder.EncodeTime = zapcore.RFC3339NanoTimeEncoder
 	encoder.EncodeDuration = zapcore.StringDurationEncoder
@@ -33,19 +34,42 @@ func newLogger(c config.Log, console io.Writer) (*zap.Logger, func() error, erro
 		form = zapcore.NewConsoleEncoder(encoder)
 	}
 	var sinks []zapcore.WriteSyncer
-	shut := func() error { return nil }
 	if c.Console {
 		sinks = append(sinks, zapcore.Lock(zapcore.AddSync(console)))
 	}
 	if c.File != "" {
 		if err := os.MkdirAll(filepath.Dir(c.File), 0o750); err != nil {
-			return nil, nil, fmt.Errorf("make the log directory: %w", err)
+			return nil, fmt.Errorf("make the log directory: %w", err)
 		}
-		f, err := os.OpenFile(c.File, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
-		if err != nil {
-			return nil, nil, fmt.Errorf("open the log: %w", err)
+		if l.file, err = openRotating(c.File, rotateSize, rotateCount); err != nil {
+			return nil, fmt.Errorf("open the log: %w", err)
 		}
-		sinks, shut = append(sinks, zapcore.Lock(f)), f.Close
+		sinks = append(sinks, l.file)
 	}
-	return zap.New(zapcore.NewCore(form, zapcore.NewMultiWriteSyncer(sinks...), level)), shut, nil
+	all := zapcore.NewCore(form, zapcore.NewMultiWriteSyncer(sinks...), zapcore.DebugLevel)
+	l.Logger = zap.New(leveled{all, l.levels})
+	return l, nil
+}
+
+// logger is the node's log with what can be changed while it is written.
+type logger struct {
+	*zap.Logger
+	levels *levels
+	file   *rotating // nil: not to a file
+}
+
+// reopen opens the file anew, after another program has moved it.
+func (l *logger) reopen() error {
+	if l.file == nil {
+		return nil
+	}
+	return l.file.reopen()
+}
+
+// close flushes and closes; nothing may be logged afterwards.
+func (l *logger) close() error {
+	if l.file == nil {
+		return nil
+	}
+	return l.file.Close()
 }

@@ -25,13 +25,13 @@ func TestLogGoesWhereItIsAsked(t *testing.T) {
 			if c.file {
 				cfg.File = path
 			}
-			log, closeLog, err := newLogger(cfg, &console)
+			log, err := newLogger(cfg, &console)
 			if err != nil {
 				t.Fatal(err)
 			}
 			log.Info("too quiet")
 			log.Warn("hear this", zap.Int("n", 1))
-			if err := closeLog(); err != nil {
+			if err := log.close(); err != nil {
 				t.Fatal(err)
 			}
 			text, err := os.ReadFile(path)
@@ -50,7 +50,7 @@ func TestLogGoesWhereItIsAsked(t *testing.T) {
 
 func TestLogInJSON(t *testing.T) {
 	var console bytes.Buffer
-	log, _, err := newLogger(config.Log{Level: "info", Format: "json", Console: true}, &console)
+	log, err := newLogger(config.Log{Level: "info", Format: "json", Console: true}, &console)
 	if err != nil {
 		t.Fatal(err)
 	}

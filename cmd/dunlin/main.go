@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc/codes"
@@ -23,7 +25,16 @@ const (
 )
 
 func main() {
-	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(context.Background(), arguments(os.Args), os.Stdout, os.Stderr))
+}
+
+// arguments is the command line without the program: dunlin_ctl is `dunlin ctl`.
+func arguments(argv []string) []string {
+	name := strings.TrimSuffix(filepath.Base(argv[0]), ".exe")
+	if name == "dunlin_ctl" {
+		return append([]string{"ctl"}, argv[1:]...)
+	}
+	return argv[1:]
 }
 
 // run executes one command line and returns its exit code. Data goes to stdout,
@@ -99,7 +110,7 @@ func (a *app) root() *cobra.Command {
 	if err := root.MarkPersistentFlagFilename("config", "toml"); err != nil {
 		panic(err) // the flag is defined above
 	}
-	root.AddCommand(a.foreground(), a.start(), a.stop(), a.restart(), a.ping(), a.checkConfig(), a.cert(), a.version(), a.ctl())
+	root.AddCommand(a.foreground(), a.start(), a.stop(), a.restart(), a.ping(), a.status(), a.checkConfig(), a.cert(), a.version(), a.ctl())
 	return root
 }
 

@@ -131,6 +131,7 @@ func (a *app) showPlugin(p *adminpb.Plugin) {
 func (a *app) pluginsChange(verb string, change adminpb.ChangePluginRequest_Change, short string) *cobra.Command {
 	return &cobra.Command{
 		Use:               verb + " NAME",
+		Aliases:           map[string][]string{"load": {"enable"}, "unload": {"disable"}}[verb],
 		Short:             short,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.completePlugins,

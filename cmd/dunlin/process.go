@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -72,9 +74,10 @@ func (a *app) stop() *cobra.Command {
 
 func (a *app) restart() *cobra.Command {
 	return &cobra.Command{
-		Use:   "restart",
-		Short: "Stop the broker if it runs, then start it",
-		Args:  cobra.NoArgs,
+		Use:     "restart",
+		Aliases: []string{"reboot"},
+		Short:   "Stop the broker if it runs, then start it",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := a.end(cmd.Context()); err != nil && status.Code(err) != codes.Unavailable {
 				return err
@@ -121,6 +124,10 @@ func (a *app) launch(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
+	before, err := console.Seek(0, io.SeekEnd)
+	if err != nil {
+		return fmt.Errorf("read the console log: %w", err)
+	}
 	child := exec.Command(self, "foreground", "--config", cfg.File, "--home", cfg.Home, "--data-dir", cfg.Node.DataDir)
 	for _, set := range a.flags.set {
 		child.Args = append(child.Args, "--set", set)
@@ -136,7 +143,7 @@ func (a *app) launch(ctx context.Context) error {
 	err = until(ctx, "the broker does not answer", func() (bool, error) {
 		select {
 		case err := <-gone:
-			return false, fmt.Errorf("the broker ended at once (%v): see %s", err, console.Name())
+			return false, ended(console.Name(), before, err)
 		default:
 			return a.ask(ctx, time.Second, pong) == nil, nil
 		}
@@ -148,21 +155,41 @@ func (a *app) launch(ctx context.Context) error {
 	return nil
 }
 
+// logDir is where the node's logs are.
+func logDir(cfg *config.Config) string {
+	if cfg.Log.File != "" {
+		return filepath.Dir(cfg.Log.File)
+	}
+	return filepath.Join(cfg.Home, "log")
+}
+
+// ended is why a node in the background has ended: its own words, which are in
+// the console log from an offset on, or how it ended.
+func ended(console string, from int64, how error) error {
+	text, err := os.ReadFile(console)
+	if err == nil && int64(len(text)) > from {
+		if _, words, ok := strings.Cut("\n"+string(text[from:]), "\nerror: "); ok {
+			return errors.New(strings.TrimSpace(words))
+		}
+	}
+	return fmt.Errorf("the broker ended at once (%v): see %s", how, console)
+}
+
 // openConsole opens the file that takes the standard error of a node in the
 // background.
 func openConsole(cfg *config.Config) (*os.File, error) {
-	dir := filepath.Join(cfg.Home, "log")
-	if cfg.Log.File != "" {
-		dir = filepath.Dir(cfg.Log.File)
-	}
+	dir := logDir(cfg)
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("make the log directory: %w", err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, "console.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	r, err := openRotating(filepath.Join(dir, "console.log"), rotateSize, rotateCount)
 	if err != nil {
 		return nil, fmt.Errorf("open the console log: %w", err)
 	}
-	return f, nil
+	if r.used > r.size {
+		err = r.rotate()
+	}
+	return r.file, err
 }
 
 // until looks again and again until done says so or ctx ends.

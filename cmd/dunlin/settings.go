@@ -37,9 +37,10 @@ func (a *app) dataDir() (string, error) {
 
 func (a *app) checkConfig() *cobra.Command {
 	return &cobra.Command{
-		Use:   "check-config",
-		Short: "Check the configuration and report every fault with file and line",
-		Args:  cobra.NoArgs,
+		Use:     "check-config",
+		Aliases: []string{"check_conf"},
+		Short:   "Check the configuration and report every fault with file and line",
+		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			c, err := a.load()
 			if err != nil {

@@ -85,6 +85,8 @@ type Config struct {
 	// Stop is called when a client asks the node to stop. It must not wait.
 	Stop func()
 	Log  *zap.Logger
+	// Operator is what operators see and change.
+	Operator Operator
 }
 
 // Server answers on the socket. The zero Server is not usable: see [Listen].

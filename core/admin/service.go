@@ -88,6 +88,8 @@ func code(err error) codes.Code {
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return codes.NotFound
+	case errors.Is(err, ErrInvalid):
+		return codes.InvalidArgument
 	case errors.Is(err, ErrState):
 		return codes.FailedPrecondition
 	case errors.Is(err, context.DeadlineExceeded):

@@ -31,6 +31,7 @@ func (c *Channel) drain(io *IO, t *turn) {
 				t.effects.Reset()
 			}
 		}
+		c.obey(box.Commands)
 		box.Free()
 	}
 	c.emit(io, t)

@@ -139,6 +139,7 @@ func (c *Client) PutBack(box *Mailbox) {
 	defer c.mu.Unlock()
 	if c.inbox != nil {
 		box.Deliveries = append(box.Deliveries, c.inbox.Deliveries...)
+		box.Commands = append(box.Commands, c.inbox.Commands...)
 	}
 	c.inbox = box
 }
@@ -158,8 +159,11 @@ func (c *Client) Evict(reason packet.ReasonCode) bool {
 	return true
 }
 
-// Mailbox is a drained batch of deliveries, oldest first.
-type Mailbox struct{ Deliveries []message.Delivery }
+// Mailbox is a drained batch of deliveries, oldest first, and what operators ask.
+type Mailbox struct {
+	Deliveries []message.Delivery
+	Commands   []Command
+}
 
 var mailboxes = sync.Pool{New: func() any { return &Mailbox{Deliveries: make([]message.Delivery, 0, 64)} }}
 
@@ -169,6 +173,6 @@ func (m *Mailbox) Free() {
 		return
 	}
 	clear(m.Deliveries)
-	m.Deliveries = m.Deliveries[:0]
+	m.Deliveries, m.Commands = m.Deliveries[:0], nil
 	mailboxes.Put(m)
 }

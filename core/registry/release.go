@@ -117,6 +117,9 @@ func (r *Registry) keepMail(now int64, c *Client, box *Mailbox, e *session.Effec
 	if box == nil {
 		return nil
 	}
+	for _, cmd := range box.Commands {
+		cmd(nil)
+	}
 	for _, m := range box.Deliveries {
 		if m.Share != nil {
 			shared = append(shared, m)

@@ -49,6 +49,8 @@ type Options struct {
 	SetLogLevel func(level string)
 	// Reload makes Run reload for each value (SIGHUP); nil: never.
 	Reload <-chan os.Signal
+	// Levels changes the log's levels at run time; nil: nobody can.
+	Levels admin.Levels
 }
 
 // Server is one node. New builds it, Run runs it once.

@@ -66,6 +66,7 @@ func (s *Server) adminConfig() admin.Config {
 	return admin.Config{
 		DataDir: s.cfg.Node.DataDir, Node: s.cfg.Node.Name, Version: s.opts.Version, Started: s.started,
 		Stop: s.opts.Stop, Log: s.opts.Log.Named("admin"),
+		Operator: s.operator(),
 	}
 }
 

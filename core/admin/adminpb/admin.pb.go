@@ -23,6 +23,61 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type ListFiguresRequest_Family int32
+
+const (
+	ListFiguresRequest_FAMILY_UNSPECIFIED ListFiguresRequest_Family = 0
+	ListFiguresRequest_FAMILY_STATS       ListFiguresRequest_Family = 1
+	ListFiguresRequest_FAMILY_METRICS     ListFiguresRequest_Family = 2
+	ListFiguresRequest_FAMILY_VM          ListFiguresRequest_Family = 3
+	ListFiguresRequest_FAMILY_STORE       ListFiguresRequest_Family = 4
+)
+
+// Enum value maps for ListFiguresRequest_Family.
+var (
+	ListFiguresRequest_Family_name = map[int32]string{
+		0: "FAMILY_UNSPECIFIED",
+		1: "FAMILY_STATS",
+		2: "FAMILY_METRICS",
+		3: "FAMILY_VM",
+		4: "FAMILY_STORE",
+	}
+	ListFiguresRequest_Family_value = map[string]int32{
+		"FAMILY_UNSPECIFIED": 0,
+		"FAMILY_STATS":       1,
+		"FAMILY_METRICS":     2,
+		"FAMILY_VM":          3,
+		"FAMILY_STORE":       4,
+	}
+)
+
+func (x ListFiguresRequest_Family) Enum() *ListFiguresRequest_Family {
+	p := new(ListFiguresRequest_Family)
+	*p = x
+	return p
+}
+
+func (x ListFiguresRequest_Family) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ListFiguresRequest_Family) Descriptor() protoreflect.EnumDescriptor {
+	return file_admin_proto_enumTypes[0].Descriptor()
+}
+
+func (ListFiguresRequest_Family) Type() protoreflect.EnumType {
+	return &file_admin_proto_enumTypes[0]
+}
+
+func (x ListFiguresRequest_Family) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ListFiguresRequest_Family.Descriptor instead.
+func (ListFiguresRequest_Family) EnumDescriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{13, 0}
+}
+
 type ChangePluginRequest_Change int32
 
 const (
@@ -59,11 +114,11 @@ func (x ChangePluginRequest_Change) String() string {
 }
 
 func (ChangePluginRequest_Change) Descriptor() protoreflect.EnumDescriptor {
-	return file_admin_proto_enumTypes[0].Descriptor()
+	return file_admin_proto_enumTypes[1].Descriptor()
 }
 
 func (ChangePluginRequest_Change) Type() protoreflect.EnumType {
-	return &file_admin_proto_enumTypes[0]
+	return &file_admin_proto_enumTypes[1]
 }
 
 func (x ChangePluginRequest_Change) Number() protoreflect.EnumNumber {
@@ -72,7 +127,1483 @@ func (x ChangePluginRequest_Change) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ChangePluginRequest_Change.Descriptor instead.
 func (ChangePluginRequest_Change) EnumDescriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{7, 0}
+	return file_admin_proto_rawDescGZIP(), []int{32, 0}
+}
+
+type Done struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Done) Reset() {
+	*x = Done{}
+	mi := &file_admin_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Done) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Done) ProtoMessage() {}
+
+func (x *Done) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Done.ProtoReflect.Descriptor instead.
+func (*Done) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{0}
+}
+
+type ClientRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClientRequest) Reset() {
+	*x = ClientRequest{}
+	mi := &file_admin_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClientRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClientRequest) ProtoMessage() {}
+
+func (x *ClientRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClientRequest.ProtoReflect.Descriptor instead.
+func (*ClientRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ClientRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+type ListClientsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Cursor        string                 `protobuf:"bytes,1,opt,name=cursor,proto3" json:"cursor,omitempty"` // next of the page before; empty: from the start
+	Limit         uint32                 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`  // 0: 100; at most 10000
+	Prefix        string                 `protobuf:"bytes,3,opt,name=prefix,proto3" json:"prefix,omitempty"` // of the client id
+	Username      string                 `protobuf:"bytes,4,opt,name=username,proto3" json:"username,omitempty"`
+	Address       string                 `protobuf:"bytes,5,opt,name=address,proto3" json:"address,omitempty"`   // an address or a network in CIDR notation
+	Listener      string                 `protobuf:"bytes,6,opt,name=listener,proto3" json:"listener,omitempty"` // "tcp:external"
+	Online        bool                   `protobuf:"varint,7,opt,name=online,proto3" json:"online,omitempty"`    // only connected ones
+	Figures       bool                   `protobuf:"varint,8,opt,name=figures,proto3" json:"figures,omitempty"`  // ask the sessions for their figures
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListClientsRequest) Reset() {
+	*x = ListClientsRequest{}
+	mi := &file_admin_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListClientsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListClientsRequest) ProtoMessage() {}
+
+func (x *ListClientsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListClientsRequest.ProtoReflect.Descriptor instead.
+func (*ListClientsRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ListClientsRequest) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
+func (x *ListClientsRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *ListClientsRequest) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *ListClientsRequest) GetUsername() string {
+	if x != nil {
+		return x.Username
+	}
+	return ""
+}
+
+func (x *ListClientsRequest) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *ListClientsRequest) GetListener() string {
+	if x != nil {
+		return x.Listener
+	}
+	return ""
+}
+
+func (x *ListClientsRequest) GetOnline() bool {
+	if x != nil {
+		return x.Online
+	}
+	return false
+}
+
+func (x *ListClientsRequest) GetFigures() bool {
+	if x != nil {
+		return x.Figures
+	}
+	return false
+}
+
+type ListClientsReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Clients       []*ClientInfo          `protobuf:"bytes,1,rep,name=clients,proto3" json:"clients,omitempty"`
+	Next          string                 `protobuf:"bytes,2,opt,name=next,proto3" json:"next,omitempty"` // empty: this was the last page
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListClientsReply) Reset() {
+	*x = ListClientsReply{}
+	mi := &file_admin_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListClientsReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListClientsReply) ProtoMessage() {}
+
+func (x *ListClientsReply) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListClientsReply.ProtoReflect.Descriptor instead.
+func (*ListClientsReply) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ListClientsReply) GetClients() []*ClientInfo {
+	if x != nil {
+		return x.Clients
+	}
+	return nil
+}
+
+func (x *ListClientsReply) GetNext() string {
+	if x != nil {
+		return x.Next
+	}
+	return ""
+}
+
+type ClientInfo struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Connected     bool                   `protobuf:"varint,2,opt,name=connected,proto3" json:"connected,omitempty"`
+	Username      string                 `protobuf:"bytes,3,opt,name=username,proto3" json:"username,omitempty"`
+	Peer          string                 `protobuf:"bytes,4,opt,name=peer,proto3" json:"peer,omitempty"`
+	Listener      string                 `protobuf:"bytes,5,opt,name=listener,proto3" json:"listener,omitempty"`
+	Zone          string                 `protobuf:"bytes,6,opt,name=zone,proto3" json:"zone,omitempty"`
+	Protocol      uint32                 `protobuf:"varint,7,opt,name=protocol,proto3" json:"protocol,omitempty"` // 3, 4 or 5
+	CleanStart    bool                   `protobuf:"varint,8,opt,name=clean_start,json=cleanStart,proto3" json:"clean_start,omitempty"`
+	Keepalive     uint32                 `protobuf:"varint,9,opt,name=keepalive,proto3" json:"keepalive,omitempty"`                                 // seconds
+	Expiry        uint32                 `protobuf:"varint,10,opt,name=expiry,proto3" json:"expiry,omitempty"`                                      // seconds; 4294967295: never
+	ConnectedAtMs int64                  `protobuf:"varint,11,opt,name=connected_at_ms,json=connectedAtMs,proto3" json:"connected_at_ms,omitempty"` // Unix milliseconds
+	Session       *SessionFigures        `protobuf:"bytes,12,opt,name=session,proto3" json:"session,omitempty"`                                     // unset: not asked for, or no answer in time
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClientInfo) Reset() {
+	*x = ClientInfo{}
+	mi := &file_admin_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClientInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClientInfo) ProtoMessage() {}
+
+func (x *ClientInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClientInfo.ProtoReflect.Descriptor instead.
+func (*ClientInfo) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ClientInfo) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ClientInfo) GetConnected() bool {
+	if x != nil {
+		return x.Connected
+	}
+	return false
+}
+
+func (x *ClientInfo) GetUsername() string {
+	if x != nil {
+		return x.Username
+	}
+	return ""
+}
+
+func (x *ClientInfo) GetPeer() string {
+	if x != nil {
+		return x.Peer
+	}
+	return ""
+}
+
+func (x *ClientInfo) GetListener() string {
+	if x != nil {
+		return x.Listener
+	}
+	return ""
+}
+
+func (x *ClientInfo) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+func (x *ClientInfo) GetProtocol() uint32 {
+	if x != nil {
+		return x.Protocol
+	}
+	return 0
+}
+
+func (x *ClientInfo) GetCleanStart() bool {
+	if x != nil {
+		return x.CleanStart
+	}
+	return false
+}
+
+func (x *ClientInfo) GetKeepalive() uint32 {
+	if x != nil {
+		return x.Keepalive
+	}
+	return 0
+}
+
+func (x *ClientInfo) GetExpiry() uint32 {
+	if x != nil {
+		return x.Expiry
+	}
+	return 0
+}
+
+func (x *ClientInfo) GetConnectedAtMs() int64 {
+	if x != nil {
+		return x.ConnectedAtMs
+	}
+	return 0
+}
+
+func (x *ClientInfo) GetSession() *SessionFigures {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+type SessionFigures struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CreatedAtMs   int64                  `protobuf:"varint,1,opt,name=created_at_ms,json=createdAtMs,proto3" json:"created_at_ms,omitempty"`
+	Subscriptions uint32                 `protobuf:"varint,2,opt,name=subscriptions,proto3" json:"subscriptions,omitempty"`
+	Inflight      uint32                 `protobuf:"varint,3,opt,name=inflight,proto3" json:"inflight,omitempty"`
+	Queue         uint32                 `protobuf:"varint,4,opt,name=queue,proto3" json:"queue,omitempty"`
+	AwaitingRel   uint32                 `protobuf:"varint,5,opt,name=awaiting_rel,json=awaitingRel,proto3" json:"awaiting_rel,omitempty"`
+	Dropped       uint64                 `protobuf:"varint,6,opt,name=dropped,proto3" json:"dropped,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionFigures) Reset() {
+	*x = SessionFigures{}
+	mi := &file_admin_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionFigures) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionFigures) ProtoMessage() {}
+
+func (x *SessionFigures) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionFigures.ProtoReflect.Descriptor instead.
+func (*SessionFigures) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *SessionFigures) GetCreatedAtMs() int64 {
+	if x != nil {
+		return x.CreatedAtMs
+	}
+	return 0
+}
+
+func (x *SessionFigures) GetSubscriptions() uint32 {
+	if x != nil {
+		return x.Subscriptions
+	}
+	return 0
+}
+
+func (x *SessionFigures) GetInflight() uint32 {
+	if x != nil {
+		return x.Inflight
+	}
+	return 0
+}
+
+func (x *SessionFigures) GetQueue() uint32 {
+	if x != nil {
+		return x.Queue
+	}
+	return 0
+}
+
+func (x *SessionFigures) GetAwaitingRel() uint32 {
+	if x != nil {
+		return x.AwaitingRel
+	}
+	return 0
+}
+
+func (x *SessionFigures) GetDropped() uint64 {
+	if x != nil {
+		return x.Dropped
+	}
+	return 0
+}
+
+type ListSubscriptionsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Cursor        string                 `protobuf:"bytes,1,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	Limit         uint32                 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	Client        string                 `protobuf:"bytes,3,opt,name=client,proto3" json:"client,omitempty"` // only this client's, all of them
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSubscriptionsRequest) Reset() {
+	*x = ListSubscriptionsRequest{}
+	mi := &file_admin_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSubscriptionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSubscriptionsRequest) ProtoMessage() {}
+
+func (x *ListSubscriptionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSubscriptionsRequest.ProtoReflect.Descriptor instead.
+func (*ListSubscriptionsRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ListSubscriptionsRequest) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
+func (x *ListSubscriptionsRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *ListSubscriptionsRequest) GetClient() string {
+	if x != nil {
+		return x.Client
+	}
+	return ""
+}
+
+type ListSubscriptionsReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Subscriptions []*Subscription        `protobuf:"bytes,1,rep,name=subscriptions,proto3" json:"subscriptions,omitempty"`
+	Next          string                 `protobuf:"bytes,2,opt,name=next,proto3" json:"next,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSubscriptionsReply) Reset() {
+	*x = ListSubscriptionsReply{}
+	mi := &file_admin_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSubscriptionsReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSubscriptionsReply) ProtoMessage() {}
+
+func (x *ListSubscriptionsReply) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSubscriptionsReply.ProtoReflect.Descriptor instead.
+func (*ListSubscriptionsReply) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ListSubscriptionsReply) GetSubscriptions() []*Subscription {
+	if x != nil {
+		return x.Subscriptions
+	}
+	return nil
+}
+
+func (x *ListSubscriptionsReply) GetNext() string {
+	if x != nil {
+		return x.Next
+	}
+	return ""
+}
+
+type Subscription struct {
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	Client            string                 `protobuf:"bytes,1,opt,name=client,proto3" json:"client,omitempty"`
+	Filter            string                 `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"` // with $share/<group>/
+	Qos               uint32                 `protobuf:"varint,3,opt,name=qos,proto3" json:"qos,omitempty"`
+	NoLocal           bool                   `protobuf:"varint,4,opt,name=no_local,json=noLocal,proto3" json:"no_local,omitempty"`
+	RetainAsPublished bool                   `protobuf:"varint,5,opt,name=retain_as_published,json=retainAsPublished,proto3" json:"retain_as_published,omitempty"`
+	RetainHandling    uint32                 `protobuf:"varint,6,opt,name=retain_handling,json=retainHandling,proto3" json:"retain_handling,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *Subscription) Reset() {
+	*x = Subscription{}
+	mi := &file_admin_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Subscription) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Subscription) ProtoMessage() {}
+
+func (x *Subscription) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Subscription.ProtoReflect.Descriptor instead.
+func (*Subscription) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Subscription) GetClient() string {
+	if x != nil {
+		return x.Client
+	}
+	return ""
+}
+
+func (x *Subscription) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *Subscription) GetQos() uint32 {
+	if x != nil {
+		return x.Qos
+	}
+	return 0
+}
+
+func (x *Subscription) GetNoLocal() bool {
+	if x != nil {
+		return x.NoLocal
+	}
+	return false
+}
+
+func (x *Subscription) GetRetainAsPublished() bool {
+	if x != nil {
+		return x.RetainAsPublished
+	}
+	return false
+}
+
+func (x *Subscription) GetRetainHandling() uint32 {
+	if x != nil {
+		return x.RetainHandling
+	}
+	return 0
+}
+
+type ChangeSubscriptionRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Delete        bool                   `protobuf:"varint,1,opt,name=delete,proto3" json:"delete,omitempty"`
+	Subscription  *Subscription          `protobuf:"bytes,2,opt,name=subscription,proto3" json:"subscription,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeSubscriptionRequest) Reset() {
+	*x = ChangeSubscriptionRequest{}
+	mi := &file_admin_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeSubscriptionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeSubscriptionRequest) ProtoMessage() {}
+
+func (x *ChangeSubscriptionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeSubscriptionRequest.ProtoReflect.Descriptor instead.
+func (*ChangeSubscriptionRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ChangeSubscriptionRequest) GetDelete() bool {
+	if x != nil {
+		return x.Delete
+	}
+	return false
+}
+
+func (x *ChangeSubscriptionRequest) GetSubscription() *Subscription {
+	if x != nil {
+		return x.Subscription
+	}
+	return nil
+}
+
+type ListRoutesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Cursor        string                 `protobuf:"bytes,1,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	Limit         uint32                 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	Filter        string                 `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"` // only this one
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRoutesRequest) Reset() {
+	*x = ListRoutesRequest{}
+	mi := &file_admin_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRoutesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRoutesRequest) ProtoMessage() {}
+
+func (x *ListRoutesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRoutesRequest.ProtoReflect.Descriptor instead.
+func (*ListRoutesRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ListRoutesRequest) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
+func (x *ListRoutesRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *ListRoutesRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+type ListRoutesReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Routes        []*Route               `protobuf:"bytes,1,rep,name=routes,proto3" json:"routes,omitempty"`
+	Next          string                 `protobuf:"bytes,2,opt,name=next,proto3" json:"next,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRoutesReply) Reset() {
+	*x = ListRoutesReply{}
+	mi := &file_admin_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRoutesReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRoutesReply) ProtoMessage() {}
+
+func (x *ListRoutesReply) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRoutesReply.ProtoReflect.Descriptor instead.
+func (*ListRoutesReply) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ListRoutesReply) GetRoutes() []*Route {
+	if x != nil {
+		return x.Routes
+	}
+	return nil
+}
+
+func (x *ListRoutesReply) GetNext() string {
+	if x != nil {
+		return x.Next
+	}
+	return ""
+}
+
+type Route struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Filter        string                 `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
+	Node          string                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`
+	Subscriptions int64                  `protobuf:"varint,3,opt,name=subscriptions,proto3" json:"subscriptions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Route) Reset() {
+	*x = Route{}
+	mi := &file_admin_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Route) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Route) ProtoMessage() {}
+
+func (x *Route) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Route.ProtoReflect.Descriptor instead.
+func (*Route) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Route) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *Route) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *Route) GetSubscriptions() int64 {
+	if x != nil {
+		return x.Subscriptions
+	}
+	return 0
+}
+
+type ListFiguresRequest struct {
+	state         protoimpl.MessageState    `protogen:"open.v1"`
+	Family        ListFiguresRequest_Family `protobuf:"varint,1,opt,name=family,proto3,enum=dunlin.admin.v1.ListFiguresRequest_Family" json:"family,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListFiguresRequest) Reset() {
+	*x = ListFiguresRequest{}
+	mi := &file_admin_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListFiguresRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListFiguresRequest) ProtoMessage() {}
+
+func (x *ListFiguresRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListFiguresRequest.ProtoReflect.Descriptor instead.
+func (*ListFiguresRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ListFiguresRequest) GetFamily() ListFiguresRequest_Family {
+	if x != nil {
+		return x.Family
+	}
+	return ListFiguresRequest_FAMILY_UNSPECIFIED
+}
+
+type ListFiguresReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Figures       []*Figure              `protobuf:"bytes,1,rep,name=figures,proto3" json:"figures,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListFiguresReply) Reset() {
+	*x = ListFiguresReply{}
+	mi := &file_admin_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListFiguresReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListFiguresReply) ProtoMessage() {}
+
+func (x *ListFiguresReply) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListFiguresReply.ProtoReflect.Descriptor instead.
+func (*ListFiguresReply) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ListFiguresReply) GetFigures() []*Figure {
+	if x != nil {
+		return x.Figures
+	}
+	return nil
+}
+
+type Figure struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Value         int64                  `protobuf:"varint,2,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Figure) Reset() {
+	*x = Figure{}
+	mi := &file_admin_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Figure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Figure) ProtoMessage() {}
+
+func (x *Figure) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Figure.ProtoReflect.Descriptor instead.
+func (*Figure) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Figure) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Figure) GetValue() int64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+type SetLogLevelRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Logger        string                 `protobuf:"bytes,1,opt,name=logger,proto3" json:"logger,omitempty"` // empty: all that have no level of their own
+	Level         string                 `protobuf:"bytes,2,opt,name=level,proto3" json:"level,omitempty"`   // empty: only tell
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetLogLevelRequest) Reset() {
+	*x = SetLogLevelRequest{}
+	mi := &file_admin_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetLogLevelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetLogLevelRequest) ProtoMessage() {}
+
+func (x *SetLogLevelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetLogLevelRequest.ProtoReflect.Descriptor instead.
+func (*SetLogLevelRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *SetLogLevelRequest) GetLogger() string {
+	if x != nil {
+		return x.Logger
+	}
+	return ""
+}
+
+func (x *SetLogLevelRequest) GetLevel() string {
+	if x != nil {
+		return x.Level
+	}
+	return ""
+}
+
+type SetLogLevelReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Levels        map[string]string      `protobuf:"bytes,1,rep,name=levels,proto3" json:"levels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetLogLevelReply) Reset() {
+	*x = SetLogLevelReply{}
+	mi := &file_admin_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetLogLevelReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetLogLevelReply) ProtoMessage() {}
+
+func (x *SetLogLevelReply) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetLogLevelReply.ProtoReflect.Descriptor instead.
+func (*SetLogLevelReply) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *SetLogLevelReply) GetLevels() map[string]string {
+	if x != nil {
+		return x.Levels
+	}
+	return nil
+}
+
+type ListAlarmsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Past          bool                   `protobuf:"varint,1,opt,name=past,proto3" json:"past,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAlarmsRequest) Reset() {
+	*x = ListAlarmsRequest{}
+	mi := &file_admin_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAlarmsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAlarmsRequest) ProtoMessage() {}
+
+func (x *ListAlarmsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAlarmsRequest.ProtoReflect.Descriptor instead.
+func (*ListAlarmsRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ListAlarmsRequest) GetPast() bool {
+	if x != nil {
+		return x.Past
+	}
+	return false
+}
+
+type ListAlarmsReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Alarms        []*Alarm               `protobuf:"bytes,1,rep,name=alarms,proto3" json:"alarms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAlarmsReply) Reset() {
+	*x = ListAlarmsReply{}
+	mi := &file_admin_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAlarmsReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAlarmsReply) ProtoMessage() {}
+
+func (x *ListAlarmsReply) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAlarmsReply.ProtoReflect.Descriptor instead.
+func (*ListAlarmsReply) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ListAlarmsReply) GetAlarms() []*Alarm {
+	if x != nil {
+		return x.Alarms
+	}
+	return nil
+}
+
+type Alarm struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Name            string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Message         string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	ActivatedAtMs   int64                  `protobuf:"varint,3,opt,name=activated_at_ms,json=activatedAtMs,proto3" json:"activated_at_ms,omitempty"`
+	DeactivatedAtMs int64                  `protobuf:"varint,4,opt,name=deactivated_at_ms,json=deactivatedAtMs,proto3" json:"deactivated_at_ms,omitempty"` // 0: active
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *Alarm) Reset() {
+	*x = Alarm{}
+	mi := &file_admin_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Alarm) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Alarm) ProtoMessage() {}
+
+func (x *Alarm) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Alarm.ProtoReflect.Descriptor instead.
+func (*Alarm) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Alarm) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Alarm) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *Alarm) GetActivatedAtMs() int64 {
+	if x != nil {
+		return x.ActivatedAtMs
+	}
+	return 0
+}
+
+func (x *Alarm) GetDeactivatedAtMs() int64 {
+	if x != nil {
+		return x.DeactivatedAtMs
+	}
+	return 0
+}
+
+type ListBansRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListBansRequest) Reset() {
+	*x = ListBansRequest{}
+	mi := &file_admin_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListBansRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListBansRequest) ProtoMessage() {}
+
+func (x *ListBansRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListBansRequest.ProtoReflect.Descriptor instead.
+func (*ListBansRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{21}
+}
+
+type ListBansReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bans          []*Ban                 `protobuf:"bytes,1,rep,name=bans,proto3" json:"bans,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListBansReply) Reset() {
+	*x = ListBansReply{}
+	mi := &file_admin_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListBansReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListBansReply) ProtoMessage() {}
+
+func (x *ListBansReply) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListBansReply.ProtoReflect.Descriptor instead.
+func (*ListBansReply) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ListBansReply) GetBans() []*Ban {
+	if x != nil {
+		return x.Bans
+	}
+	return nil
+}
+
+type Ban struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"` // clientid, username or peerhost
+	Who           string                 `protobuf:"bytes,2,opt,name=who,proto3" json:"who,omitempty"`
+	By            string                 `protobuf:"bytes,3,opt,name=by,proto3" json:"by,omitempty"`
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	AtMs          int64                  `protobuf:"varint,5,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
+	UntilMs       int64                  `protobuf:"varint,6,opt,name=until_ms,json=untilMs,proto3" json:"until_ms,omitempty"` // 0: without end
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Ban) Reset() {
+	*x = Ban{}
+	mi := &file_admin_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ban) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ban) ProtoMessage() {}
+
+func (x *Ban) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ban.ProtoReflect.Descriptor instead.
+func (*Ban) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *Ban) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Ban) GetWho() string {
+	if x != nil {
+		return x.Who
+	}
+	return ""
+}
+
+func (x *Ban) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *Ban) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Ban) GetAtMs() int64 {
+	if x != nil {
+		return x.AtMs
+	}
+	return 0
+}
+
+func (x *Ban) GetUntilMs() int64 {
+	if x != nil {
+		return x.UntilMs
+	}
+	return 0
+}
+
+type DeleteBanRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	Who           string                 `protobuf:"bytes,2,opt,name=who,proto3" json:"who,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteBanRequest) Reset() {
+	*x = DeleteBanRequest{}
+	mi := &file_admin_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteBanRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteBanRequest) ProtoMessage() {}
+
+func (x *DeleteBanRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteBanRequest.ProtoReflect.Descriptor instead.
+func (*DeleteBanRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *DeleteBanRequest) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *DeleteBanRequest) GetWho() string {
+	if x != nil {
+		return x.Who
+	}
+	return ""
 }
 
 type StatusRequest struct {
@@ -83,7 +1614,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_admin_proto_msgTypes[0]
+	mi := &file_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -95,7 +1626,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[0]
+	mi := &file_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -108,7 +1639,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{0}
+	return file_admin_proto_rawDescGZIP(), []int{25}
 }
 
 type StatusReply struct {
@@ -125,7 +1656,7 @@ type StatusReply struct {
 
 func (x *StatusReply) Reset() {
 	*x = StatusReply{}
-	mi := &file_admin_proto_msgTypes[1]
+	mi := &file_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -137,7 +1668,7 @@ func (x *StatusReply) String() string {
 func (*StatusReply) ProtoMessage() {}
 
 func (x *StatusReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[1]
+	mi := &file_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -150,7 +1681,7 @@ func (x *StatusReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusReply.ProtoReflect.Descriptor instead.
 func (*StatusReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{1}
+	return file_admin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *StatusReply) GetNode() string {
@@ -206,7 +1737,7 @@ type Listener struct {
 
 func (x *Listener) Reset() {
 	*x = Listener{}
-	mi := &file_admin_proto_msgTypes[2]
+	mi := &file_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -218,7 +1749,7 @@ func (x *Listener) String() string {
 func (*Listener) ProtoMessage() {}
 
 func (x *Listener) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[2]
+	mi := &file_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -231,7 +1762,7 @@ func (x *Listener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listener.ProtoReflect.Descriptor instead.
 func (*Listener) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{2}
+	return file_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Listener) GetId() string {
@@ -269,7 +1800,7 @@ type Counts struct {
 
 func (x *Counts) Reset() {
 	*x = Counts{}
-	mi := &file_admin_proto_msgTypes[3]
+	mi := &file_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -281,7 +1812,7 @@ func (x *Counts) String() string {
 func (*Counts) ProtoMessage() {}
 
 func (x *Counts) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[3]
+	mi := &file_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -294,7 +1825,7 @@ func (x *Counts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counts.ProtoReflect.Descriptor instead.
 func (*Counts) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{3}
+	return file_admin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Counts) GetConnections() int64 {
@@ -347,7 +1878,7 @@ type ListPluginsRequest struct {
 
 func (x *ListPluginsRequest) Reset() {
 	*x = ListPluginsRequest{}
-	mi := &file_admin_proto_msgTypes[4]
+	mi := &file_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -359,7 +1890,7 @@ func (x *ListPluginsRequest) String() string {
 func (*ListPluginsRequest) ProtoMessage() {}
 
 func (x *ListPluginsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[4]
+	mi := &file_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -372,7 +1903,7 @@ func (x *ListPluginsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPluginsRequest.ProtoReflect.Descriptor instead.
 func (*ListPluginsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{4}
+	return file_admin_proto_rawDescGZIP(), []int{29}
 }
 
 type ListPluginsReply struct {
@@ -384,7 +1915,7 @@ type ListPluginsReply struct {
 
 func (x *ListPluginsReply) Reset() {
 	*x = ListPluginsReply{}
-	mi := &file_admin_proto_msgTypes[5]
+	mi := &file_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -396,7 +1927,7 @@ func (x *ListPluginsReply) String() string {
 func (*ListPluginsReply) ProtoMessage() {}
 
 func (x *ListPluginsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[5]
+	mi := &file_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -409,7 +1940,7 @@ func (x *ListPluginsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPluginsReply.ProtoReflect.Descriptor instead.
 func (*ListPluginsReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{5}
+	return file_admin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListPluginsReply) GetPlugins() []*Plugin {
@@ -437,7 +1968,7 @@ type Plugin struct {
 
 func (x *Plugin) Reset() {
 	*x = Plugin{}
-	mi := &file_admin_proto_msgTypes[6]
+	mi := &file_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -449,7 +1980,7 @@ func (x *Plugin) String() string {
 func (*Plugin) ProtoMessage() {}
 
 func (x *Plugin) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[6]
+	mi := &file_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -462,7 +1993,7 @@ func (x *Plugin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plugin.ProtoReflect.Descriptor instead.
 func (*Plugin) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{6}
+	return file_admin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Plugin) GetName() string {
@@ -545,7 +2076,7 @@ type ChangePluginRequest struct {
 
 func (x *ChangePluginRequest) Reset() {
 	*x = ChangePluginRequest{}
-	mi := &file_admin_proto_msgTypes[7]
+	mi := &file_admin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -557,7 +2088,7 @@ func (x *ChangePluginRequest) String() string {
 func (*ChangePluginRequest) ProtoMessage() {}
 
 func (x *ChangePluginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[7]
+	mi := &file_admin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -570,7 +2101,7 @@ func (x *ChangePluginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangePluginRequest.ProtoReflect.Descriptor instead.
 func (*ChangePluginRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{7}
+	return file_admin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ChangePluginRequest) GetChange() ChangePluginRequest_Change {
@@ -595,7 +2126,7 @@ type ChangePluginReply struct {
 
 func (x *ChangePluginReply) Reset() {
 	*x = ChangePluginReply{}
-	mi := &file_admin_proto_msgTypes[8]
+	mi := &file_admin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -607,7 +2138,7 @@ func (x *ChangePluginReply) String() string {
 func (*ChangePluginReply) ProtoMessage() {}
 
 func (x *ChangePluginReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[8]
+	mi := &file_admin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -620,7 +2151,7 @@ func (x *ChangePluginReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangePluginReply.ProtoReflect.Descriptor instead.
 func (*ChangePluginReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{8}
+	return file_admin_proto_rawDescGZIP(), []int{33}
 }
 
 type CountClientsRequest struct {
@@ -631,7 +2162,7 @@ type CountClientsRequest struct {
 
 func (x *CountClientsRequest) Reset() {
 	*x = CountClientsRequest{}
-	mi := &file_admin_proto_msgTypes[9]
+	mi := &file_admin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -643,7 +2174,7 @@ func (x *CountClientsRequest) String() string {
 func (*CountClientsRequest) ProtoMessage() {}
 
 func (x *CountClientsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[9]
+	mi := &file_admin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -656,7 +2187,7 @@ func (x *CountClientsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountClientsRequest.ProtoReflect.Descriptor instead.
 func (*CountClientsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{9}
+	return file_admin_proto_rawDescGZIP(), []int{34}
 }
 
 type CountClientsReply struct {
@@ -668,7 +2199,7 @@ type CountClientsReply struct {
 
 func (x *CountClientsReply) Reset() {
 	*x = CountClientsReply{}
-	mi := &file_admin_proto_msgTypes[10]
+	mi := &file_admin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -680,7 +2211,7 @@ func (x *CountClientsReply) String() string {
 func (*CountClientsReply) ProtoMessage() {}
 
 func (x *CountClientsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[10]
+	mi := &file_admin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -693,7 +2224,7 @@ func (x *CountClientsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountClientsReply.ProtoReflect.Descriptor instead.
 func (*CountClientsReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{10}
+	return file_admin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *CountClientsReply) GetCounts() *Counts {
@@ -711,7 +2242,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_admin_proto_msgTypes[11]
+	mi := &file_admin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -723,7 +2254,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[11]
+	mi := &file_admin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -736,7 +2267,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{11}
+	return file_admin_proto_rawDescGZIP(), []int{36}
 }
 
 type StopReply struct {
@@ -747,7 +2278,7 @@ type StopReply struct {
 
 func (x *StopReply) Reset() {
 	*x = StopReply{}
-	mi := &file_admin_proto_msgTypes[12]
+	mi := &file_admin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -759,7 +2290,7 @@ func (x *StopReply) String() string {
 func (*StopReply) ProtoMessage() {}
 
 func (x *StopReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[12]
+	mi := &file_admin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -772,14 +2303,123 @@ func (x *StopReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopReply.ProtoReflect.Descriptor instead.
 func (*StopReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{12}
+	return file_admin_proto_rawDescGZIP(), []int{37}
 }
 
 var File_admin_proto protoreflect.FileDescriptor
 
 const file_admin_proto_rawDesc = "" +
 	"\n" +
-	"\vadmin.proto\x12\x0fdunlin.admin.v1\"\x0f\n" +
+	"\vadmin.proto\x12\x0fdunlin.admin.v1\"\x06\n" +
+	"\x04Done\"\x1f\n" +
+	"\rClientRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\xde\x01\n" +
+	"\x12ListClientsRequest\x12\x16\n" +
+	"\x06cursor\x18\x01 \x01(\tR\x06cursor\x12\x14\n" +
+	"\x05limit\x18\x02 \x01(\rR\x05limit\x12\x16\n" +
+	"\x06prefix\x18\x03 \x01(\tR\x06prefix\x12\x1a\n" +
+	"\busername\x18\x04 \x01(\tR\busername\x12\x18\n" +
+	"\aaddress\x18\x05 \x01(\tR\aaddress\x12\x1a\n" +
+	"\blistener\x18\x06 \x01(\tR\blistener\x12\x16\n" +
+	"\x06online\x18\a \x01(\bR\x06online\x12\x18\n" +
+	"\afigures\x18\b \x01(\bR\afigures\"]\n" +
+	"\x10ListClientsReply\x125\n" +
+	"\aclients\x18\x01 \x03(\v2\x1b.dunlin.admin.v1.ClientInfoR\aclients\x12\x12\n" +
+	"\x04next\x18\x02 \x01(\tR\x04next\"\xf0\x02\n" +
+	"\n" +
+	"ClientInfo\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1c\n" +
+	"\tconnected\x18\x02 \x01(\bR\tconnected\x12\x1a\n" +
+	"\busername\x18\x03 \x01(\tR\busername\x12\x12\n" +
+	"\x04peer\x18\x04 \x01(\tR\x04peer\x12\x1a\n" +
+	"\blistener\x18\x05 \x01(\tR\blistener\x12\x12\n" +
+	"\x04zone\x18\x06 \x01(\tR\x04zone\x12\x1a\n" +
+	"\bprotocol\x18\a \x01(\rR\bprotocol\x12\x1f\n" +
+	"\vclean_start\x18\b \x01(\bR\n" +
+	"cleanStart\x12\x1c\n" +
+	"\tkeepalive\x18\t \x01(\rR\tkeepalive\x12\x16\n" +
+	"\x06expiry\x18\n" +
+	" \x01(\rR\x06expiry\x12&\n" +
+	"\x0fconnected_at_ms\x18\v \x01(\x03R\rconnectedAtMs\x129\n" +
+	"\asession\x18\f \x01(\v2\x1f.dunlin.admin.v1.SessionFiguresR\asession\"\xc9\x01\n" +
+	"\x0eSessionFigures\x12\"\n" +
+	"\rcreated_at_ms\x18\x01 \x01(\x03R\vcreatedAtMs\x12$\n" +
+	"\rsubscriptions\x18\x02 \x01(\rR\rsubscriptions\x12\x1a\n" +
+	"\binflight\x18\x03 \x01(\rR\binflight\x12\x14\n" +
+	"\x05queue\x18\x04 \x01(\rR\x05queue\x12!\n" +
+	"\fawaiting_rel\x18\x05 \x01(\rR\vawaitingRel\x12\x18\n" +
+	"\adropped\x18\x06 \x01(\x04R\adropped\"`\n" +
+	"\x18ListSubscriptionsRequest\x12\x16\n" +
+	"\x06cursor\x18\x01 \x01(\tR\x06cursor\x12\x14\n" +
+	"\x05limit\x18\x02 \x01(\rR\x05limit\x12\x16\n" +
+	"\x06client\x18\x03 \x01(\tR\x06client\"q\n" +
+	"\x16ListSubscriptionsReply\x12C\n" +
+	"\rsubscriptions\x18\x01 \x03(\v2\x1d.dunlin.admin.v1.SubscriptionR\rsubscriptions\x12\x12\n" +
+	"\x04next\x18\x02 \x01(\tR\x04next\"\xc4\x01\n" +
+	"\fSubscription\x12\x16\n" +
+	"\x06client\x18\x01 \x01(\tR\x06client\x12\x16\n" +
+	"\x06filter\x18\x02 \x01(\tR\x06filter\x12\x10\n" +
+	"\x03qos\x18\x03 \x01(\rR\x03qos\x12\x19\n" +
+	"\bno_local\x18\x04 \x01(\bR\anoLocal\x12.\n" +
+	"\x13retain_as_published\x18\x05 \x01(\bR\x11retainAsPublished\x12'\n" +
+	"\x0fretain_handling\x18\x06 \x01(\rR\x0eretainHandling\"v\n" +
+	"\x19ChangeSubscriptionRequest\x12\x16\n" +
+	"\x06delete\x18\x01 \x01(\bR\x06delete\x12A\n" +
+	"\fsubscription\x18\x02 \x01(\v2\x1d.dunlin.admin.v1.SubscriptionR\fsubscription\"Y\n" +
+	"\x11ListRoutesRequest\x12\x16\n" +
+	"\x06cursor\x18\x01 \x01(\tR\x06cursor\x12\x14\n" +
+	"\x05limit\x18\x02 \x01(\rR\x05limit\x12\x16\n" +
+	"\x06filter\x18\x03 \x01(\tR\x06filter\"U\n" +
+	"\x0fListRoutesReply\x12.\n" +
+	"\x06routes\x18\x01 \x03(\v2\x16.dunlin.admin.v1.RouteR\x06routes\x12\x12\n" +
+	"\x04next\x18\x02 \x01(\tR\x04next\"Y\n" +
+	"\x05Route\x12\x16\n" +
+	"\x06filter\x18\x01 \x01(\tR\x06filter\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\tR\x04node\x12$\n" +
+	"\rsubscriptions\x18\x03 \x01(\x03R\rsubscriptions\"\xc1\x01\n" +
+	"\x12ListFiguresRequest\x12B\n" +
+	"\x06family\x18\x01 \x01(\x0e2*.dunlin.admin.v1.ListFiguresRequest.FamilyR\x06family\"g\n" +
+	"\x06Family\x12\x16\n" +
+	"\x12FAMILY_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fFAMILY_STATS\x10\x01\x12\x12\n" +
+	"\x0eFAMILY_METRICS\x10\x02\x12\r\n" +
+	"\tFAMILY_VM\x10\x03\x12\x10\n" +
+	"\fFAMILY_STORE\x10\x04\"E\n" +
+	"\x10ListFiguresReply\x121\n" +
+	"\afigures\x18\x01 \x03(\v2\x17.dunlin.admin.v1.FigureR\afigures\"2\n" +
+	"\x06Figure\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value\"B\n" +
+	"\x12SetLogLevelRequest\x12\x16\n" +
+	"\x06logger\x18\x01 \x01(\tR\x06logger\x12\x14\n" +
+	"\x05level\x18\x02 \x01(\tR\x05level\"\x94\x01\n" +
+	"\x10SetLogLevelReply\x12E\n" +
+	"\x06levels\x18\x01 \x03(\v2-.dunlin.admin.v1.SetLogLevelReply.LevelsEntryR\x06levels\x1a9\n" +
+	"\vLevelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"'\n" +
+	"\x11ListAlarmsRequest\x12\x12\n" +
+	"\x04past\x18\x01 \x01(\bR\x04past\"A\n" +
+	"\x0fListAlarmsReply\x12.\n" +
+	"\x06alarms\x18\x01 \x03(\v2\x16.dunlin.admin.v1.AlarmR\x06alarms\"\x89\x01\n" +
+	"\x05Alarm\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\x12&\n" +
+	"\x0factivated_at_ms\x18\x03 \x01(\x03R\ractivatedAtMs\x12*\n" +
+	"\x11deactivated_at_ms\x18\x04 \x01(\x03R\x0fdeactivatedAtMs\"\x11\n" +
+	"\x0fListBansRequest\"9\n" +
+	"\rListBansReply\x12(\n" +
+	"\x04bans\x18\x01 \x03(\v2\x14.dunlin.admin.v1.BanR\x04bans\"\x83\x01\n" +
+	"\x03Ban\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x10\n" +
+	"\x03who\x18\x02 \x01(\tR\x03who\x12\x0e\n" +
+	"\x02by\x18\x03 \x01(\tR\x02by\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x13\n" +
+	"\x05at_ms\x18\x05 \x01(\x03R\x04atMs\x12\x19\n" +
+	"\buntil_ms\x18\x06 \x01(\x03R\auntilMs\"8\n" +
+	"\x10DeleteBanRequest\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x10\n" +
+	"\x03who\x18\x02 \x01(\tR\x03who\"\x0f\n" +
 	"\rStatusRequest\"\xdb\x01\n" +
 	"\vStatusReply\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n" +
@@ -827,13 +2467,30 @@ const file_admin_proto_rawDesc = "" +
 	"\x11CountClientsReply\x12/\n" +
 	"\x06counts\x18\x01 \x01(\v2\x17.dunlin.admin.v1.CountsR\x06counts\"\r\n" +
 	"\vStopRequest\"\v\n" +
-	"\tStopReply2\x9c\x03\n" +
+	"\tStopReply2\xaf\v\n" +
 	"\x05Admin\x12F\n" +
 	"\x06Status\x12\x1e.dunlin.admin.v1.StatusRequest\x1a\x1c.dunlin.admin.v1.StatusReply\x12U\n" +
 	"\vListPlugins\x12#.dunlin.admin.v1.ListPluginsRequest\x1a!.dunlin.admin.v1.ListPluginsReply\x12X\n" +
 	"\fChangePlugin\x12$.dunlin.admin.v1.ChangePluginRequest\x1a\".dunlin.admin.v1.ChangePluginReply\x12X\n" +
 	"\fCountClients\x12$.dunlin.admin.v1.CountClientsRequest\x1a\".dunlin.admin.v1.CountClientsReply\x12@\n" +
-	"\x04Stop\x12\x1c.dunlin.admin.v1.StopRequest\x1a\x1a.dunlin.admin.v1.StopReplyB/Z-github.com/dunlinmq/dunlin/core/admin/adminpbb\x06proto3"
+	"\x04Stop\x12\x1c.dunlin.admin.v1.StopRequest\x1a\x1a.dunlin.admin.v1.StopReply\x12U\n" +
+	"\vListClients\x12#.dunlin.admin.v1.ListClientsRequest\x1a!.dunlin.admin.v1.ListClientsReply\x12I\n" +
+	"\n" +
+	"ShowClient\x12\x1e.dunlin.admin.v1.ClientRequest\x1a\x1b.dunlin.admin.v1.ClientInfo\x12C\n" +
+	"\n" +
+	"KickClient\x12\x1e.dunlin.admin.v1.ClientRequest\x1a\x15.dunlin.admin.v1.Done\x12F\n" +
+	"\rCleanACLCache\x12\x1e.dunlin.admin.v1.ClientRequest\x1a\x15.dunlin.admin.v1.Done\x12g\n" +
+	"\x11ListSubscriptions\x12).dunlin.admin.v1.ListSubscriptionsRequest\x1a'.dunlin.admin.v1.ListSubscriptionsReply\x12W\n" +
+	"\x12ChangeSubscription\x12*.dunlin.admin.v1.ChangeSubscriptionRequest\x1a\x15.dunlin.admin.v1.Done\x12R\n" +
+	"\n" +
+	"ListRoutes\x12\".dunlin.admin.v1.ListRoutesRequest\x1a .dunlin.admin.v1.ListRoutesReply\x12U\n" +
+	"\vListFigures\x12#.dunlin.admin.v1.ListFiguresRequest\x1a!.dunlin.admin.v1.ListFiguresReply\x12U\n" +
+	"\vSetLogLevel\x12#.dunlin.admin.v1.SetLogLevelRequest\x1a!.dunlin.admin.v1.SetLogLevelReply\x12R\n" +
+	"\n" +
+	"ListAlarms\x12\".dunlin.admin.v1.ListAlarmsRequest\x1a .dunlin.admin.v1.ListAlarmsReply\x12L\n" +
+	"\bListBans\x12 .dunlin.admin.v1.ListBansRequest\x1a\x1e.dunlin.admin.v1.ListBansReply\x125\n" +
+	"\x06AddBan\x12\x14.dunlin.admin.v1.Ban\x1a\x15.dunlin.admin.v1.Done\x12E\n" +
+	"\tDeleteBan\x12!.dunlin.admin.v1.DeleteBanRequest\x1a\x15.dunlin.admin.v1.DoneB/Z-github.com/dunlinmq/dunlin/core/admin/adminpbb\x06proto3"
 
 var (
 	file_admin_proto_rawDescOnce sync.Once
@@ -847,45 +2504,108 @@ func file_admin_proto_rawDescGZIP() []byte {
 	return file_admin_proto_rawDescData
 }
 
-var file_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_admin_proto_goTypes = []any{
-	(ChangePluginRequest_Change)(0), // 0: dunlin.admin.v1.ChangePluginRequest.Change
-	(*StatusRequest)(nil),           // 1: dunlin.admin.v1.StatusRequest
-	(*StatusReply)(nil),             // 2: dunlin.admin.v1.StatusReply
-	(*Listener)(nil),                // 3: dunlin.admin.v1.Listener
-	(*Counts)(nil),                  // 4: dunlin.admin.v1.Counts
-	(*ListPluginsRequest)(nil),      // 5: dunlin.admin.v1.ListPluginsRequest
-	(*ListPluginsReply)(nil),        // 6: dunlin.admin.v1.ListPluginsReply
-	(*Plugin)(nil),                  // 7: dunlin.admin.v1.Plugin
-	(*ChangePluginRequest)(nil),     // 8: dunlin.admin.v1.ChangePluginRequest
-	(*ChangePluginReply)(nil),       // 9: dunlin.admin.v1.ChangePluginReply
-	(*CountClientsRequest)(nil),     // 10: dunlin.admin.v1.CountClientsRequest
-	(*CountClientsReply)(nil),       // 11: dunlin.admin.v1.CountClientsReply
-	(*StopRequest)(nil),             // 12: dunlin.admin.v1.StopRequest
-	(*StopReply)(nil),               // 13: dunlin.admin.v1.StopReply
+	(ListFiguresRequest_Family)(0),    // 0: dunlin.admin.v1.ListFiguresRequest.Family
+	(ChangePluginRequest_Change)(0),   // 1: dunlin.admin.v1.ChangePluginRequest.Change
+	(*Done)(nil),                      // 2: dunlin.admin.v1.Done
+	(*ClientRequest)(nil),             // 3: dunlin.admin.v1.ClientRequest
+	(*ListClientsRequest)(nil),        // 4: dunlin.admin.v1.ListClientsRequest
+	(*ListClientsReply)(nil),          // 5: dunlin.admin.v1.ListClientsReply
+	(*ClientInfo)(nil),                // 6: dunlin.admin.v1.ClientInfo
+	(*SessionFigures)(nil),            // 7: dunlin.admin.v1.SessionFigures
+	(*ListSubscriptionsRequest)(nil),  // 8: dunlin.admin.v1.ListSubscriptionsRequest
+	(*ListSubscriptionsReply)(nil),    // 9: dunlin.admin.v1.ListSubscriptionsReply
+	(*Subscription)(nil),              // 10: dunlin.admin.v1.Subscription
+	(*ChangeSubscriptionRequest)(nil), // 11: dunlin.admin.v1.ChangeSubscriptionRequest
+	(*ListRoutesRequest)(nil),         // 12: dunlin.admin.v1.ListRoutesRequest
+	(*ListRoutesReply)(nil),           // 13: dunlin.admin.v1.ListRoutesReply
+	(*Route)(nil),                     // 14: dunlin.admin.v1.Route
+	(*ListFiguresRequest)(nil),        // 15: dunlin.admin.v1.ListFiguresRequest
+	(*ListFiguresReply)(nil),          // 16: dunlin.admin.v1.ListFiguresReply
+	(*Figure)(nil),                    // 17: dunlin.admin.v1.Figure
+	(*SetLogLevelRequest)(nil),        // 18: dunlin.admin.v1.SetLogLevelRequest
+	(*SetLogLevelReply)(nil),          // 19: dunlin.admin.v1.SetLogLevelReply
+	(*ListAlarmsRequest)(nil),         // 20: dunlin.admin.v1.ListAlarmsRequest
+	(*ListAlarmsReply)(nil),           // 21: dunlin.admin.v1.ListAlarmsReply
+	(*Alarm)(nil),                     // 22: dunlin.admin.v1.Alarm
+	(*ListBansRequest)(nil),           // 23: dunlin.admin.v1.ListBansRequest
+	(*ListBansReply)(nil),             // 24: dunlin.admin.v1.ListBansReply
+	(*Ban)(nil),                       // 25: dunlin.admin.v1.Ban
+	(*DeleteBanRequest)(nil),          // 26: dunlin.admin.v1.DeleteBanRequest
+	(*StatusRequest)(nil),             // 27: dunlin.admin.v1.StatusRequest
+	(*StatusReply)(nil),               // 28: dunlin.admin.v1.StatusReply
+	(*Listener)(nil),                  // 29: dunlin.admin.v1.Listener
+	(*Counts)(nil),                    // 30: dunlin.admin.v1.Counts
+	(*ListPluginsRequest)(nil),        // 31: dunlin.admin.v1.ListPluginsRequest
+	(*ListPluginsReply)(nil),          // 32: dunlin.admin.v1.ListPluginsReply
+	(*Plugin)(nil),                    // 33: dunlin.admin.v1.Plugin
+	(*ChangePluginRequest)(nil),       // 34: dunlin.admin.v1.ChangePluginRequest
+	(*ChangePluginReply)(nil),         // 35: dunlin.admin.v1.ChangePluginReply
+	(*CountClientsRequest)(nil),       // 36: dunlin.admin.v1.CountClientsRequest
+	(*CountClientsReply)(nil),         // 37: dunlin.admin.v1.CountClientsReply
+	(*StopRequest)(nil),               // 38: dunlin.admin.v1.StopRequest
+	(*StopReply)(nil),                 // 39: dunlin.admin.v1.StopReply
+	nil,                               // 40: dunlin.admin.v1.SetLogLevelReply.LevelsEntry
 }
 var file_admin_proto_depIdxs = []int32{
-	3,  // 0: dunlin.admin.v1.StatusReply.listeners:type_name -> dunlin.admin.v1.Listener
-	4,  // 1: dunlin.admin.v1.StatusReply.counts:type_name -> dunlin.admin.v1.Counts
-	7,  // 2: dunlin.admin.v1.ListPluginsReply.plugins:type_name -> dunlin.admin.v1.Plugin
-	0,  // 3: dunlin.admin.v1.ChangePluginRequest.change:type_name -> dunlin.admin.v1.ChangePluginRequest.Change
-	4,  // 4: dunlin.admin.v1.CountClientsReply.counts:type_name -> dunlin.admin.v1.Counts
-	1,  // 5: dunlin.admin.v1.Admin.Status:input_type -> dunlin.admin.v1.StatusRequest
-	5,  // 6: dunlin.admin.v1.Admin.ListPlugins:input_type -> dunlin.admin.v1.ListPluginsRequest
-	8,  // 7: dunlin.admin.v1.Admin.ChangePlugin:input_type -> dunlin.admin.v1.ChangePluginRequest
-	10, // 8: dunlin.admin.v1.Admin.CountClients:input_type -> dunlin.admin.v1.CountClientsRequest
-	12, // 9: dunlin.admin.v1.Admin.Stop:input_type -> dunlin.admin.v1.StopRequest
-	2,  // 10: dunlin.admin.v1.Admin.Status:output_type -> dunlin.admin.v1.StatusReply
-	6,  // 11: dunlin.admin.v1.Admin.ListPlugins:output_type -> dunlin.admin.v1.ListPluginsReply
-	9,  // 12: dunlin.admin.v1.Admin.ChangePlugin:output_type -> dunlin.admin.v1.ChangePluginReply
-	11, // 13: dunlin.admin.v1.Admin.CountClients:output_type -> dunlin.admin.v1.CountClientsReply
-	13, // 14: dunlin.admin.v1.Admin.Stop:output_type -> dunlin.admin.v1.StopReply
-	10, // [10:15] is the sub-list for method output_type
-	5,  // [5:10] is the sub-list for method input_type
-	5,  // [5:5] is the sub-list for extension type_name
-	5,  // [5:5] is the sub-list for extension extendee
-	0,  // [0:5] is the sub-list for field type_name
+	6,  // 0: dunlin.admin.v1.ListClientsReply.clients:type_name -> dunlin.admin.v1.ClientInfo
+	7,  // 1: dunlin.admin.v1.ClientInfo.session:type_name -> dunlin.admin.v1.SessionFigures
+	10, // 2: dunlin.admin.v1.ListSubscriptionsReply.subscriptions:type_name -> dunlin.admin.v1.Subscription
+	10, // 3: dunlin.admin.v1.ChangeSubscriptionRequest.subscription:type_name -> dunlin.admin.v1.Subscription
+	14, // 4: dunlin.admin.v1.ListRoutesReply.routes:type_name -> dunlin.admin.v1.Route
+	0,  // 5: dunlin.admin.v1.ListFiguresRequest.family:type_name -> dunlin.admin.v1.ListFiguresRequest.Family
+	17, // 6: dunlin.admin.v1.ListFiguresReply.figures:type_name -> dunlin.admin.v1.Figure
+	40, // 7: dunlin.admin.v1.SetLogLevelReply.levels:type_name -> dunlin.admin.v1.SetLogLevelReply.LevelsEntry
+	22, // 8: dunlin.admin.v1.ListAlarmsReply.alarms:type_name -> dunlin.admin.v1.Alarm
+	25, // 9: dunlin.admin.v1.ListBansReply.bans:type_name -> dunlin.admin.v1.Ban
+	29, // 10: dunlin.admin.v1.StatusReply.listeners:type_name -> dunlin.admin.v1.Listener
+	30, // 11: dunlin.admin.v1.StatusReply.counts:type_name -> dunlin.admin.v1.Counts
+	33, // 12: dunlin.admin.v1.ListPluginsReply.plugins:type_name -> dunlin.admin.v1.Plugin
+	1,  // 13: dunlin.admin.v1.ChangePluginRequest.change:type_name -> dunlin.admin.v1.ChangePluginRequest.Change
+	30, // 14: dunlin.admin.v1.CountClientsReply.counts:type_name -> dunlin.admin.v1.Counts
+	27, // 15: dunlin.admin.v1.Admin.Status:input_type -> dunlin.admin.v1.StatusRequest
+	31, // 16: dunlin.admin.v1.Admin.ListPlugins:input_type -> dunlin.admin.v1.ListPluginsRequest
+	34, // 17: dunlin.admin.v1.Admin.ChangePlugin:input_type -> dunlin.admin.v1.ChangePluginRequest
+	36, // 18: dunlin.admin.v1.Admin.CountClients:input_type -> dunlin.admin.v1.CountClientsRequest
+	38, // 19: dunlin.admin.v1.Admin.Stop:input_type -> dunlin.admin.v1.StopRequest
+	4,  // 20: dunlin.admin.v1.Admin.ListClients:input_type -> dunlin.admin.v1.ListClientsRequest
+	3,  // 21: dunlin.admin.v1.Admin.ShowClient:input_type -> dunlin.admin.v1.ClientRequest
+	3,  // 22: dunlin.admin.v1.Admin.KickClient:input_type -> dunlin.admin.v1.ClientRequest
+	3,  // 23: dunlin.admin.v1.Admin.CleanACLCache:input_type -> dunlin.admin.v1.ClientRequest
+	8,  // 24: dunlin.admin.v1.Admin.ListSubscriptions:input_type -> dunlin.admin.v1.ListSubscriptionsRequest
+	11, // 25: dunlin.admin.v1.Admin.ChangeSubscription:input_type -> dunlin.admin.v1.ChangeSubscriptionRequest
+	12, // 26: dunlin.admin.v1.Admin.ListRoutes:input_type -> dunlin.admin.v1.ListRoutesRequest
+	15, // 27: dunlin.admin.v1.Admin.ListFigures:input_type -> dunlin.admin.v1.ListFiguresRequest
+	18, // 28: dunlin.admin.v1.Admin.SetLogLevel:input_type -> dunlin.admin.v1.SetLogLevelRequest
+	20, // 29: dunlin.admin.v1.Admin.ListAlarms:input_type -> dunlin.admin.v1.ListAlarmsRequest
+	23, // 30: dunlin.admin.v1.Admin.ListBans:input_type -> dunlin.admin.v1.ListBansRequest
+	25, // 31: dunlin.admin.v1.Admin.AddBan:input_type -> dunlin.admin.v1.Ban
+	26, // 32: dunlin.admin.v1.Admin.DeleteBan:input_type -> dunlin.admin.v1.DeleteBanRequest
+	28, // 33: dunlin.admin.v1.Admin.Status:output_type -> dunlin.admin.v1.StatusReply
+	32, // 34: dunlin.admin.v1.Admin.ListPlugins:output_type -> dunlin.admin.v1.ListPluginsReply
+	35, // 35: dunlin.admin.v1.Admin.ChangePlugin:output_type -> dunlin.admin.v1.ChangePluginReply
+	37, // 36: dunlin.admin.v1.Admin.CountClients:output_type -> dunlin.admin.v1.CountClientsReply
+	39, // 37: dunlin.admin.v1.Admin.Stop:output_type -> dunlin.admin.v1.StopReply
+	5,  // 38: dunlin.admin.v1.Admin.ListClients:output_type -> dunlin.admin.v1.ListClientsReply
+	6,  // 39: dunlin.admin.v1.Admin.ShowClient:output_type -> dunlin.admin.v1.ClientInfo
+	2,  // 40: dunlin.admin.v1.Admin.KickClient:output_type -> dunlin.admin.v1.Done
+	2,  // 41: dunlin.admin.v1.Admin.CleanACLCache:output_type -> dunlin.admin.v1.Done
+	9,  // 42: dunlin.admin.v1.Admin.ListSubscriptions:output_type -> dunlin.admin.v1.ListSubscriptionsReply
+	2,  // 43: dunlin.admin.v1.Admin.ChangeSubscription:output_type -> dunlin.admin.v1.Done
+	13, // 44: dunlin.admin.v1.Admin.ListRoutes:output_type -> dunlin.admin.v1.ListRoutesReply
+	16, // 45: dunlin.admin.v1.Admin.ListFigures:output_type -> dunlin.admin.v1.ListFiguresReply
+	19, // 46: dunlin.admin.v1.Admin.SetLogLevel:output_type -> dunlin.admin.v1.SetLogLevelReply
+	21, // 47: dunlin.admin.v1.Admin.ListAlarms:output_type -> dunlin.admin.v1.ListAlarmsReply
+	24, // 48: dunlin.admin.v1.Admin.ListBans:output_type -> dunlin.admin.v1.ListBansReply
+	2,  // 49: dunlin.admin.v1.Admin.AddBan:output_type -> dunlin.admin.v1.Done
+	2,  // 50: dunlin.admin.v1.Admin.DeleteBan:output_type -> dunlin.admin.v1.Done
+	33, // [33:51] is the sub-list for method output_type
+	15, // [15:33] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
@@ -898,8 +2618,8 @@ func file_admin_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   13,
+			NumEnums:      2,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

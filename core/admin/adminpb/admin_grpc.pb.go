@@ -21,11 +21,24 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Admin_Status_FullMethodName       = "/dunlin.admin.v1.Admin/Status"
-	Admin_ListPlugins_FullMethodName  = "/dunlin.admin.v1.Admin/ListPlugins"
-	Admin_ChangePlugin_FullMethodName = "/dunlin.admin.v1.Admin/ChangePlugin"
-	Admin_CountClients_FullMethodName = "/dunlin.admin.v1.Admin/CountClients"
-	Admin_Stop_FullMethodName         = "/dunlin.admin.v1.Admin/Stop"
+	Admin_Status_FullMethodName             = "/dunlin.admin.v1.Admin/Status"
+	Admin_ListPlugins_FullMethodName        = "/dunlin.admin.v1.Admin/ListPlugins"
+	Admin_ChangePlugin_FullMethodName       = "/dunlin.admin.v1.Admin/ChangePlugin"
+	Admin_CountClients_FullMethodName       = "/dunlin.admin.v1.Admin/CountClients"
+	Admin_Stop_FullMethodName               = "/dunlin.admin.v1.Admin/Stop"
+	Admin_ListClients_FullMethodName        = "/dunlin.admin.v1.Admin/ListClients"
+	Admin_ShowClient_FullMethodName         = "/dunlin.admin.v1.Admin/ShowClient"
+	Admin_KickClient_FullMethodName         = "/dunlin.admin.v1.Admin/KickClient"
+	Admin_CleanACLCache_FullMethodName      = "/dunlin.admin.v1.Admin/CleanACLCache"
+	Admin_ListSubscriptions_FullMethodName  = "/dunlin.admin.v1.Admin/ListSubscriptions"
+	Admin_ChangeSubscription_FullMethodName = "/dunlin.admin.v1.Admin/ChangeSubscription"
+	Admin_ListRoutes_FullMethodName         = "/dunlin.admin.v1.Admin/ListRoutes"
+	Admin_ListFigures_FullMethodName        = "/dunlin.admin.v1.Admin/ListFigures"
+	Admin_SetLogLevel_FullMethodName        = "/dunlin.admin.v1.Admin/SetLogLevel"
+	Admin_ListAlarms_FullMethodName         = "/dunlin.admin.v1.Admin/ListAlarms"
+	Admin_ListBans_FullMethodName           = "/dunlin.admin.v1.Admin/ListBans"
+	Admin_AddBan_FullMethodName             = "/dunlin.admin.v1.Admin/AddBan"
+	Admin_DeleteBan_FullMethodName          = "/dunlin.admin.v1.Admin/DeleteBan"
 )
 
 // AdminClient is the client API for Admin service.
@@ -43,6 +56,33 @@ type AdminClient interface {
 	CountClients(ctx context.Context, in *CountClientsRequest, opts ...grpc.CallOption) (*CountClientsReply, error)
 	// Stop asks the node to stop as on SIGTERM and returns at once.
 	Stop(ctx context.Context, in *StopRequest, opts ...grpc.CallOption) (*StopReply, error)
+	// ListClients gives a page of the sessions that pass every filter.
+	ListClients(ctx context.Context, in *ListClientsRequest, opts ...grpc.CallOption) (*ListClientsReply, error)
+	// ShowClient tells of one session. NOT_FOUND.
+	ShowClient(ctx context.Context, in *ClientRequest, opts ...grpc.CallOption) (*ClientInfo, error)
+	// KickClient disconnects a client with 0x98 and ends its session when it is
+	// offline. NOT_FOUND.
+	KickClient(ctx context.Context, in *ClientRequest, opts ...grpc.CallOption) (*Done, error)
+	// CleanACLCache forgets the remembered verdicts of one client, or with an empty
+	// id of all. NOT_FOUND.
+	CleanACLCache(ctx context.Context, in *ClientRequest, opts ...grpc.CallOption) (*Done, error)
+	// ListSubscriptions gives a page in the order of filters, or all of one client.
+	ListSubscriptions(ctx context.Context, in *ListSubscriptionsRequest, opts ...grpc.CallOption) (*ListSubscriptionsReply, error)
+	// ChangeSubscription adds or deletes a subscription of a connected client.
+	ChangeSubscription(ctx context.Context, in *ChangeSubscriptionRequest, opts ...grpc.CallOption) (*Done, error)
+	// ListRoutes gives a page of the subscribed filters, in their order.
+	ListRoutes(ctx context.Context, in *ListRoutesRequest, opts ...grpc.CallOption) (*ListRoutesReply, error)
+	// ListFigures gives one family of figures by name.
+	ListFigures(ctx context.Context, in *ListFiguresRequest, opts ...grpc.CallOption) (*ListFiguresReply, error)
+	// SetLogLevel changes a level until the node stops. INVALID_ARGUMENT.
+	SetLogLevel(ctx context.Context, in *SetLogLevelRequest, opts ...grpc.CallOption) (*SetLogLevelReply, error)
+	// ListAlarms gives the active alarms, or the past ones.
+	ListAlarms(ctx context.Context, in *ListAlarmsRequest, opts ...grpc.CallOption) (*ListAlarmsReply, error)
+	ListBans(ctx context.Context, in *ListBansRequest, opts ...grpc.CallOption) (*ListBansReply, error)
+	// AddBan bans at once whom it names; one that is there is replaced.
+	AddBan(ctx context.Context, in *Ban, opts ...grpc.CallOption) (*Done, error)
+	// DeleteBan ends a ban. NOT_FOUND.
+	DeleteBan(ctx context.Context, in *DeleteBanRequest, opts ...grpc.CallOption) (*Done, error)
 }
 
 type adminClient struct {
@@ -103,6 +143,136 @@ func (c *adminClient) Stop(ctx context.Context, in *StopRequest, opts ...grpc.Ca
 	return out, nil
 }
 
+func (c *adminClient) ListClients(ctx context.Context, in *ListClientsRequest, opts ...grpc.CallOption) (*ListClientsReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListClientsReply)
+	err := c.cc.Invoke(ctx, Admin_ListClients_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) ShowClient(ctx context.Context, in *ClientRequest, opts ...grpc.CallOption) (*ClientInfo, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ClientInfo)
+	err := c.cc.Invoke(ctx, Admin_ShowClient_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) KickClient(ctx context.Context, in *ClientRequest, opts ...grpc.CallOption) (*Done, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Done)
+	err := c.cc.Invoke(ctx, Admin_KickClient_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) CleanACLCache(ctx context.Context, in *ClientRequest, opts ...grpc.CallOption) (*Done, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Done)
+	err := c.cc.Invoke(ctx, Admin_CleanACLCache_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) ListSubscriptions(ctx context.Context, in *ListSubscriptionsRequest, opts ...grpc.CallOption) (*ListSubscriptionsReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListSubscriptionsReply)
+	err := c.cc.Invoke(ctx, Admin_ListSubscriptions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) ChangeSubscription(ctx context.Context, in *ChangeSubscriptionRequest, opts ...grpc.CallOption) (*Done, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Done)
+	err := c.cc.Invoke(ctx, Admin_ChangeSubscription_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) ListRoutes(ctx context.Context, in *ListRoutesRequest, opts ...grpc.CallOption) (*ListRoutesReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListRoutesReply)
+	err := c.cc.Invoke(ctx, Admin_ListRoutes_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) ListFigures(ctx context.Context, in *ListFiguresRequest, opts ...grpc.CallOption) (*ListFiguresReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListFiguresReply)
+	err := c.cc.Invoke(ctx, Admin_ListFigures_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) SetLogLevel(ctx context.Context, in *SetLogLevelRequest, opts ...grpc.CallOption) (*SetLogLevelReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetLogLevelReply)
+	err := c.cc.Invoke(ctx, Admin_SetLogLevel_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) ListAlarms(ctx context.Context, in *ListAlarmsRequest, opts ...grpc.CallOption) (*ListAlarmsReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListAlarmsReply)
+	err := c.cc.Invoke(ctx, Admin_ListAlarms_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) ListBans(ctx context.Context, in *ListBansRequest, opts ...grpc.CallOption) (*ListBansReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListBansReply)
+	err := c.cc.Invoke(ctx, Admin_ListBans_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) AddBan(ctx context.Context, in *Ban, opts ...grpc.CallOption) (*Done, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Done)
+	err := c.cc.Invoke(ctx, Admin_AddBan_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) DeleteBan(ctx context.Context, in *DeleteBanRequest, opts ...grpc.CallOption) (*Done, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Done)
+	err := c.cc.Invoke(ctx, Admin_DeleteBan_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdminServer is the server API for Admin service.
 // All implementations must embed UnimplementedAdminServer
 // for forward compatibility.
@@ -118,6 +288,33 @@ type AdminServer interface {
 	CountClients(context.Context, *CountClientsRequest) (*CountClientsReply, error)
 	// Stop asks the node to stop as on SIGTERM and returns at once.
 	Stop(context.Context, *StopRequest) (*StopReply, error)
+	// ListClients gives a page of the sessions that pass every filter.
+	ListClients(context.Context, *ListClientsRequest) (*ListClientsReply, error)
+	// ShowClient tells of one session. NOT_FOUND.
+	ShowClient(context.Context, *ClientRequest) (*ClientInfo, error)
+	// KickClient disconnects a client with 0x98 and ends its session when it is
+	// offline. NOT_FOUND.
+	KickClient(context.Context, *ClientRequest) (*Done, error)
+	// CleanACLCache forgets the remembered verdicts of one client, or with an empty
+	// id of all. NOT_FOUND.
+	CleanACLCache(context.Context, *ClientRequest) (*Done, error)
+	// ListSubscriptions gives a page in the order of filters, or all of one client.
+	ListSubscriptions(context.Context, *ListSubscriptionsRequest) (*ListSubscriptionsReply, error)
+	// ChangeSubscription adds or deletes a subscription of a connected client.
+	ChangeSubscription(context.Context, *ChangeSubscriptionRequest) (*Done, error)
+	// ListRoutes gives a page of the subscribed filters, in their order.
+	ListRoutes(context.Context, *ListRoutesRequest) (*ListRoutesReply, error)
+	// ListFigures gives one family of figures by name.
+	ListFigures(context.Context, *ListFiguresRequest) (*ListFiguresReply, error)
+	// SetLogLevel changes a level until the node stops. INVALID_ARGUMENT.
+	SetLogLevel(context.Context, *SetLogLevelRequest) (*SetLogLevelReply, error)
+	// ListAlarms gives the active alarms, or the past ones.
+	ListAlarms(context.Context, *ListAlarmsRequest) (*ListAlarmsReply, error)
+	ListBans(context.Context, *ListBansRequest) (*ListBansReply, error)
+	// AddBan bans at once whom it names; one that is there is replaced.
+	AddBan(context.Context, *Ban) (*Done, error)
+	// DeleteBan ends a ban. NOT_FOUND.
+	DeleteBan(context.Context, *DeleteBanRequest) (*Done, error)
 	mustEmbedUnimplementedAdminServer()
 }
 
@@ -142,6 +339,45 @@ func (UnimplementedAdminServer) CountClients(context.Context, *CountClientsReque
 }
 func (UnimplementedAdminServer) Stop(context.Context, *StopRequest) (*StopReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Stop not implemented")
+}
+func (UnimplementedAdminServer) ListClients(context.Context, *ListClientsRequest) (*ListClientsReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListClients not implemented")
+}
+func (UnimplementedAdminServer) ShowClient(context.Context, *ClientRequest) (*ClientInfo, error) {
+	return nil, status.Error(codes.Unimplemented, "method ShowClient not implemented")
+}
+func (UnimplementedAdminServer) KickClient(context.Context, *ClientRequest) (*Done, error) {
+	return nil, status.Error(codes.Unimplemented, "method KickClient not implemented")
+}
+func (UnimplementedAdminServer) CleanACLCache(context.Context, *ClientRequest) (*Done, error) {
+	return nil, status.Error(codes.Unimplemented, "method CleanACLCache not implemented")
+}
+func (UnimplementedAdminServer) ListSubscriptions(context.Context, *ListSubscriptionsRequest) (*ListSubscriptionsReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListSubscriptions not implemented")
+}
+func (UnimplementedAdminServer) ChangeSubscription(context.Context, *ChangeSubscriptionRequest) (*Done, error) {
+	return nil, status.Error(codes.Unimplemented, "method ChangeSubscription not implemented")
+}
+func (UnimplementedAdminServer) ListRoutes(context.Context, *ListRoutesRequest) (*ListRoutesReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListRoutes not implemented")
+}
+func (UnimplementedAdminServer) ListFigures(context.Context, *ListFiguresRequest) (*ListFiguresReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListFigures not implemented")
+}
+func (UnimplementedAdminServer) SetLogLevel(context.Context, *SetLogLevelRequest) (*SetLogLevelReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetLogLevel not implemented")
+}
+func (UnimplementedAdminServer) ListAlarms(context.Context, *ListAlarmsRequest) (*ListAlarmsReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListAlarms not implemented")
+}
+func (UnimplementedAdminServer) ListBans(context.Context, *ListBansRequest) (*ListBansReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListBans not implemented")
+}
+func (UnimplementedAdminServer) AddBan(context.Context, *Ban) (*Done, error) {
+	return nil, status.Error(codes.Unimplemented, "method AddBan not implemented")
+}
+func (UnimplementedAdminServer) DeleteBan(context.Context, *DeleteBanRequest) (*Done, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteBan not implemented")
 }
 func (UnimplementedAdminServer) mustEmbedUnimplementedAdminServer() {}
 func (UnimplementedAdminServer) testEmbeddedByValue()               {}
@@ -254,6 +490,240 @@ func _Admin_Stop_Handler(srv interface{}, ctx context.Context, dec func(interfac
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_ListClients_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListClientsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).ListClients(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_ListClients_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).ListClients(ctx, req.(*ListClientsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_ShowClient_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ClientRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).ShowClient(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_ShowClient_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).ShowClient(ctx, req.(*ClientRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_KickClient_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ClientRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).KickClient(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_KickClient_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).KickClient(ctx, req.(*ClientRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_CleanACLCache_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ClientRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).CleanACLCache(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_CleanACLCache_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).CleanACLCache(ctx, req.(*ClientRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_ListSubscriptions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListSubscriptionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).ListSubscriptions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_ListSubscriptions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).ListSubscriptions(ctx, req.(*ListSubscriptionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_ChangeSubscription_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ChangeSubscriptionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).ChangeSubscription(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_ChangeSubscription_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).ChangeSubscription(ctx, req.(*ChangeSubscriptionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_ListRoutes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListRoutesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).ListRoutes(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_ListRoutes_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).ListRoutes(ctx, req.(*ListRoutesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_ListFigures_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListFiguresRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).ListFigures(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_ListFigures_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).ListFigures(ctx, req.(*ListFiguresRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_SetLogLevel_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetLogLevelRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).SetLogLevel(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_SetLogLevel_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).SetLogLevel(ctx, req.(*SetLogLevelRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_ListAlarms_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListAlarmsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).ListAlarms(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_ListAlarms_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).ListAlarms(ctx, req.(*ListAlarmsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_ListBans_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListBansRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).ListBans(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_ListBans_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).ListBans(ctx, req.(*ListBansRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_AddBan_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(Ban)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).AddBan(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_AddBan_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).AddBan(ctx, req.(*Ban))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_DeleteBan_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteBanRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).DeleteBan(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_DeleteBan_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).DeleteBan(ctx, req.(*DeleteBanRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Admin_ServiceDesc is the grpc.ServiceDesc for Admin service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -280,6 +750,58 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Stop",
 			Handler:    _Admin_Stop_Handler,
+		},
+		{
+			MethodName: "ListClients",
+			Handler:    _Admin_ListClients_Handler,
+		},
+		{
+			MethodName: "ShowClient",
+			Handler:    _Admin_ShowClient_Handler,
+		},
+		{
+			MethodName: "KickClient",
+			Handler:    _Admin_KickClient_Handler,
+		},
+		{
+			MethodName: "CleanACLCache",
+			Handler:    _Admin_CleanACLCache_Handler,
+		},
+		{
+			MethodName: "ListSubscriptions",
+			Handler:    _Admin_ListSubscriptions_Handler,
+		},
+		{
+			MethodName: "ChangeSubscription",
+			Handler:    _Admin_ChangeSubscription_Handler,
+		},
+		{
+			MethodName: "ListRoutes",
+			Handler:    _Admin_ListRoutes_Handler,
+		},
+		{
+			MethodName: "ListFigures",
+			Handler:    _Admin_ListFigures_Handler,
+		},
+		{
+			MethodName: "SetLogLevel",
+			Handler:    _Admin_SetLogLevel_Handler,
+		},
+		{
+			MethodName: "ListAlarms",
+			Handler:    _Admin_ListAlarms_Handler,
+		},
+		{
+			MethodName: "ListBans",
+			Handler:    _Admin_ListBans_Handler,
+		},
+		{
+			MethodName: "AddBan",
+			Handler:    _Admin_AddBan_Handler,
+		},
+		{
+			MethodName: "DeleteBan",
+			Handler:    _Admin_DeleteBan_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

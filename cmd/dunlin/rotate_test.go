@@ -1,0 +1,130 @@
+package main
+
+import (
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/dunlinmq/dunlin/core/config"
+)
+
+func read(t *testing.T, path ...string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(path...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestRotation(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "d.log")
+	r, err := openRotating(path, 10, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for _, line := range []string{"one1\n", "one2\n", "two1\n", "two2\n", "three\n", "much too long\n", "x\n"} {
+		if _, err := io.WriteString(r, line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, want := range map[string]string{"": "x\n", ".1": "much too long\n", ".2": "three\n"} {
+		if got := read(t, path+name); got != want {
+			t.Errorf("%q has %q, want %q", name, got, want)
+		}
+	}
+	if _, err := os.Stat(path + ".3"); !os.IsNotExist(err) {
+		t.Errorf("too many are kept: %v", err)
+	}
+}
+
+func TestReopen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "d.log")
+	log, err := newLogger(config.Log{Level: "info", Format: "text", File: path}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.close()
+	log.Info("first")
+	if err := os.Rename(path, path+".moved"); err != nil {
+		t.Fatal(err)
+	}
+	if err := log.reopen(); err != nil {
+		t.Fatal(err)
+	}
+	log.Info("second")
+	if got := read(t, path); strings.Contains(got, "first") || !strings.Contains(got, "second") {
+		t.Errorf("the new file has %q", got)
+	}
+}
+
+func TestLevelsByLogger(t *testing.T) {
+	var out strings.Builder
+	log, err := newLogger(config.Log{Level: "warning", Format: "text", Console: true}, &out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := log.levels.SetLevel("channel", "debug"); err != nil {
+		t.Fatal(err)
+	}
+	below := log.Named("channel").Named("x").With(zap.Int("n", 1))
+	below.Debug("heard")
+	log.Named("conn").Info("not heard")
+	if err := log.levels.SetLevel("", "info"); err != nil {
+		t.Fatal(err)
+	}
+	log.Named("conn").Info("now heard")
+	if got := out.String(); !strings.Contains(got, "heard {\"n\": 1}") || strings.Contains(got, "not heard") || !strings.Contains(got, "now heard") {
+		t.Errorf("log is %q", got)
+	}
+	if err := log.levels.SetLevel("", "loud"); err == nil {
+		t.Error("loud is a level")
+	}
+}
+
+func TestCrashDump(t *testing.T) {
+	dir := t.TempDir()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), crashIn+"="+dir)
+	if err := cmd.Run(); err == nil {
+		t.Fatal("the process has not crashed")
+	}
+	if text := read(t, dir, "crash.dump"); !strings.Contains(text, "panic: deliberate") || !strings.Contains(text, "goroutine") {
+		t.Errorf("the dump is %q", text)
+	}
+}
+
+func TestNotify(t *testing.T) {
+	dir := home(t, oneListener)
+	name := filepath.Join(dir, "notify")
+	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram", Name: name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	t.Setenv("NOTIFY_SOCKET", name)
+	foreground(t, dir)
+	dunlin(t, "stop", "--home", dir).check(t, exitOK, "ok", "")
+	buf := make([]byte, 100)
+	for _, want := range []string{"READY=1", "STOPPING=1"} {
+		if err := c.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		n, err := c.Read(buf)
+		if got := string(buf[:n]); got != want {
+			t.Errorf("systemd hears %q, %v, want %s", got, err, want)
+		}
+	}
+}
