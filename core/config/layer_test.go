@@ -191,6 +191,20 @@ func TestDataDirOfAllLayers(t *testing.T) {
 	}
 }
 
+// A file that is not TOML does not hide a node that another layer tells of.
+func TestDataDirBesideABrokenFile(t *testing.T) {
+	dir := home(t, map[string]string{"etc/dunlin.toml": "a = = 1\n", "etc/conf.d/x.toml": "b = = 1\n", "other/dunlin.toml": "", "other/conf.d/x.toml": "b = = 1\n"})
+	if got, err := DataDir(filepath.Join(dir, "etc/dunlin.toml"), Options{}); err == nil {
+		t.Errorf("DataDir with a broken main file = %q", got)
+	}
+	if got, err := DataDir(filepath.Join(dir, "etc/dunlin.toml"), Options{Set: []string{"node.data_dir=/x"}}); err != nil || got != "/x" {
+		t.Errorf("DataDir with a flag = %q, %v", got, err)
+	}
+	if got, err := DataDir(filepath.Join(dir, "other/dunlin.toml"), Options{Home: dir}); err != nil || got != filepath.Join(dir, "data") {
+		t.Errorf("DataDir with a broken conf.d = %q, %v", got, err)
+	}
+}
+
 // What the node writes about the configuration in force is a configuration
 // that means the same.
 func TestEffectiveMeansTheSame(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/dunlinmq/dunlin/core/listener"
@@ -27,7 +28,8 @@ type Options struct {
 }
 
 // DataDir reads node.data_dir of the layers and nothing else, so that a running
-// node can be reached while its files have faults in other keys.
+// node can be reached while they have faults in other keys. A file of conf.d that
+// is not TOML says nothing; the main file must be, unless another layer tells.
 func DataDir(path string, o Options) (string, error) {
 	home, err := homeOf(path, o.Home)
 	if err != nil {
@@ -41,15 +43,16 @@ func DataDir(path string, o Options) (string, error) {
 	if err := r.layers(docs, o); err != nil {
 		return "", err
 	}
-	if r.broken {
-		return "", r.faults.sorted()
-	}
 	c := Config{Home: home}
 	nodeKeys.defaults(&c.Node)
+	found := false
 	for _, l := range r.leaves {
 		if joinPath(l.path) == "node.data_dir" && !l.empty {
-			c.Node.DataDir = l.text
+			c.Node.DataDir, found = l.text, true
 		}
+	}
+	if r.broken && !found && slices.ContainsFunc(r.faults, func(f Fault) bool { return f.File == path }) {
+		return "", r.faults.sorted()
 	}
 	c.join()
 	return c.Node.DataDir, nil
