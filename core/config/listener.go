@@ -96,6 +96,16 @@ var (
 			"the first that a client offers of these is chosen"},
 		{"max_frame_size", size(func(l *lconf) *int64 { return &l.Web.MaxFrameSize }, 1, maxBytes), "16MB",
 			"a larger WebSocket frame closes its connection"},
+		{"check_origin_enable", toggle(func(l *lconf) *bool { return &l.Web.CheckOrigin }), "off",
+			"refuse pages whose Origin is none of check_origins"},
+		{"allow_origin_absence", toggle(func(l *lconf) *bool { return &l.Web.AllowOriginAbsence }), "true",
+			"with check_origin_enable: admit clients without an Origin, which are no browsers"},
+		{"check_origins", list(func(l *lconf) *[]string { return &l.Web.Origins }), "",
+			"allowed origins, `scheme://host[:port]`"},
+		{"proxy_address_header", text(func(l *lconf) *string { return &l.Web.AddressHeader }), "",
+			"HTTP header in which a reverse proxy tells the client's address, for example `X-Forwarded-For`; its last address counts. Only for listeners that nobody else reaches"},
+		{"proxy_port_header", text(func(l *lconf) *string { return &l.Web.PortHeader }), "",
+			"the same for the port, for example `X-Forwarded-Port`"},
 	}
 )
 

@@ -69,7 +69,7 @@ func (l *Listener) admit(a Accepted, serve func(Accepted)) {
 		_ = a.Close()
 		return
 	}
-	if !s.cfg.ProxyProtocol && !l.count(s, &a) {
+	if !s.told() && !l.count(s, &a) {
 		_ = a.Close()
 		return
 	}
@@ -114,16 +114,22 @@ func (l *Listener) shake(s *settings, a *Accepted) error {
 			l.counts.failed.Add(1)
 			return fmt.Errorf("proxy protocol: %w", err)
 		}
-		if !l.count(s, a) {
+		if s.cfg.Web.AddressHeader == "" && !l.count(s, a) {
 			return errCrowded
 		}
 	}
-	err := s.shake(a, l.log)
-	if err != nil {
+	if err := s.shake(a, l.log); err != nil {
 		l.counts.failed.Add(1)
+		return err
 	}
-	return err
+	if s.cfg.Web.AddressHeader != "" && !l.count(s, a) {
+		return errCrowded
+	}
+	return nil
 }
+
+// told tells whether the client's address is learned from a proxy.
+func (s *settings) told() bool { return s.cfg.ProxyProtocol || s.cfg.Web.AddressHeader != "" }
 
 // shake does the handshakes of a within the timeout.
 func (s *settings) shake(a *Accepted, log *zap.Logger) error {

@@ -91,6 +91,18 @@ type WebSocketConfig struct {
 	FailIfNoSubprotocol   bool     `toml:"fail_if_no_subprotocol"` // default true
 	SupportedSubprotocols []string `toml:"supported_subprotocols"` // the client's first that is listed is chosen
 	MaxFrameSize          int64    `toml:"max_frame_size"`         // bytes; a larger frame closes with 1009; default 16 MiB
+
+	// CheckOrigin refuses pages (403) whose Origin is none of Origins; without an
+	// Origin a client is no browser, and comes if AllowOriginAbsence (default).
+	CheckOrigin        bool     `toml:"check_origin_enable"`
+	AllowOriginAbsence bool     `toml:"allow_origin_absence"`
+	Origins            []string `toml:"check_origins"` // scheme://host[:port]
+
+	// AddressHeader and PortHeader are where a reverse proxy tells the client's
+	// address, for example X-Forwarded-For; its last address counts. Anybody can
+	// send such a header, so unlike EMQ X 4 they are "" by default: not believed.
+	AddressHeader string `toml:"proxy_address_header"`
+	PortHeader    string `toml:"proxy_port_header"`
 }
 
 // The values of verify.
@@ -127,7 +139,7 @@ func Default(proto Proto, name string) Config {
 	}
 	if proto.Web() {
 		c.Web = WebSocketConfig{
-			Paths: []string{"/", "/mqtt"}, FailIfNoSubprotocol: true,
+			Paths: []string{"/", "/mqtt"}, FailIfNoSubprotocol: true, AllowOriginAbsence: true,
 			SupportedSubprotocols: []string{"mqtt", "mqttv3.1", "mqtt-v3", "mqtt-v3.1.1", "mqtt-v5"},
 			MaxFrameSize:          16 << 20,
 		}
@@ -213,5 +225,10 @@ func (c *WebSocketConfig) validate(fault func(bad bool, key, format string, args
 		fault(!strings.HasPrefix(p, "/"), "mqtt_path", "%q does not begin with /", p)
 	}
 	fault(len(c.SupportedSubprotocols) == 0 && c.FailIfNoSubprotocol, "supported_subprotocols", "is empty")
+	fault(c.CheckOrigin && len(c.Origins) == 0 && !c.AllowOriginAbsence, "check_origins", "is empty: nobody could come")
+	for _, o := range c.Origins {
+		fault(!validOrigin(o), "check_origins", "%q is not scheme://host[:port]", o)
+	}
+	fault(c.PortHeader != "" && c.AddressHeader == "", "proxy_port_header", "needs proxy_address_header")
 	fault(c.MaxFrameSize <= 0, "max_frame_size", "must be positive")
 }

@@ -31,7 +31,8 @@ func (s *settings) upgrade(a *Accepted) error {
 	if err != nil {
 		return fmt.Errorf("http: %w", err)
 	}
-	u := s.upgrader()
+	b := &browser{cfg: &s.cfg.Web}
+	u := s.upgrader(b)
 	_, err = u.Upgrade(struct {
 		io.Reader
 		io.Writer
@@ -40,12 +41,13 @@ func (s *settings) upgrade(a *Accepted) error {
 		refuse(a)
 		return fmt.Errorf("websocket: %w", err)
 	}
+	a.Info.Peer = b.peer(a.Info.Peer)
 	a.Conn = newWebConn(a.Conn, early, s.cfg.Web.MaxFrameSize)
 	return nil
 }
 
 // upgrader is made per request: it remembers what the client has offered.
-func (s *settings) upgrader() *ws.Upgrader {
+func (s *settings) upgrader(b *browser) *ws.Upgrader {
 	offered, chosen := false, false
 	return &ws.Upgrader{
 		OnRequest: func(uri []byte) error {
@@ -63,7 +65,11 @@ func (s *settings) upgrader() *ws.Upgrader {
 			chosen = slices.Contains(s.cfg.Web.SupportedSubprotocols, string(p))
 			return chosen
 		},
+		OnHeader: b.header,
 		OnBeforeUpgrade: func() (ws.HandshakeHeader, error) {
+			if err := b.check(); err != nil {
+				return nil, err
+			}
 			switch {
 			case chosen || !s.cfg.Web.FailIfNoSubprotocol:
 				return nil, nil
