@@ -104,6 +104,7 @@ func (a *app) listeners() *cobra.Command {
 					return show(a, form, listing[*adminpb.Listener]{items: r.GetListeners(), columns: []column[*adminpb.Listener]{
 						{"id", false, func(l *adminpb.Listener) any { return l.GetId() }},
 						{"listen_on", false, func(l *adminpb.Listener) any { return l.GetAddress() }},
+						{"running", false, func(l *adminpb.Listener) any { return l.GetRunning() }},
 						{"current_conn", false, func(l *adminpb.Listener) any { return l.GetConnections() }},
 					}})
 				})
@@ -114,7 +115,10 @@ func (a *app) listeners() *cobra.Command {
 	}
 	all := list("listeners") // EMQ X's form has no verb
 	all.Args = known
-	all.AddCommand(list("list"))
+	all.AddCommand(list("list"),
+		a.listenerChange("stop", adminpb.ChangeListenerRequest_ACTION_STOP, "Take no new connections; clients stay"),
+		a.listenerChange("start", adminpb.ChangeListenerRequest_ACTION_START, "Take connections again"),
+		a.listenerChange("restart", adminpb.ChangeListenerRequest_ACTION_RESTART, "Stop, read certificates anew and start; clients stay"))
 	return all
 }
 

@@ -74,6 +74,7 @@ type Listener struct {
 	ID          string // "tcp:external"
 	Address     string // as bound: port 0 is replaced
 	Connections int64
+	Running     bool // bound
 }
 
 // Config says who the node is and where its socket is.

@@ -23,6 +23,24 @@ type Operator struct {
 	Bans    Bans
 	Facts   Facts
 	Levels  Levels
+	Ports   Ports
+	Config  Settings
+}
+
+// Ports stops and starts listeners. Errors: ErrNotFound; others say why the port
+// cannot be bound.
+type Ports interface {
+	StopListener(id string) error
+	StartListener(id string) error
+	RestartListener(id string) error
+}
+
+// Settings shows and reloads the configuration.
+type Settings interface {
+	// Values lists what is in force, without secrets.
+	Values() []*adminpb.ConfigValue
+	// Reload applies the files anew, or nothing. ErrState.
+	Reload() (*adminpb.ReloadConfigReply, error)
 }
 
 // Clients shows and changes sessions. Errors: ErrNotFound, ErrInvalid.
@@ -213,4 +231,37 @@ func (s *service) DeleteBan(_ context.Context, r *adminpb.DeleteBanRequest) (*ad
 		return nil, errNoRoom
 	}
 	return s.done("end of the ban of "+r.GetKind(), r.GetWho(), s.cfg.Operator.Bans.DeleteBan(r.GetKind(), r.GetWho()))
+}
+
+// ChangeListener implements adminpb.AdminServer.
+func (s *service) ChangeListener(_ context.Context, r *adminpb.ChangeListenerRequest) (*adminpb.Done, error) {
+	ports := s.cfg.Operator.Ports
+	if ports == nil {
+		return nil, errNoRoom
+	}
+	act := map[adminpb.ChangeListenerRequest_Action]func(string) error{
+		adminpb.ChangeListenerRequest_ACTION_STOP:    ports.StopListener,
+		adminpb.ChangeListenerRequest_ACTION_START:   ports.StartListener,
+		adminpb.ChangeListenerRequest_ACTION_RESTART: ports.RestartListener,
+	}[r.GetAction()]
+	if act == nil {
+		return nil, status.Error(codes.InvalidArgument, "action is neither stop, start nor restart")
+	}
+	return s.done("listener "+r.GetAction().String(), r.GetId(), act(r.GetId()))
+}
+
+// ShowConfig implements adminpb.AdminServer.
+func (s *service) ShowConfig(context.Context, *adminpb.ShowConfigRequest) (*adminpb.ShowConfigReply, error) {
+	if s.cfg.Operator.Config == nil {
+		return nil, errNoRoom
+	}
+	return &adminpb.ShowConfigReply{Values: s.cfg.Operator.Config.Values()}, nil
+}
+
+// ReloadConfig implements adminpb.AdminServer.
+func (s *service) ReloadConfig(context.Context, *adminpb.ReloadConfigRequest) (*adminpb.ReloadConfigReply, error) {
+	if s.cfg.Operator.Config == nil {
+		return nil, errNoRoom
+	}
+	return answer(s.cfg.Operator.Config.Reload())
 }

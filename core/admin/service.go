@@ -28,7 +28,7 @@ func (s *service) Status(context.Context, *adminpb.StatusRequest) (*adminpb.Stat
 		Counts:      counts(s.broker.Counts()),
 	}
 	for _, l := range s.broker.Listeners() {
-		reply.Listeners = append(reply.Listeners, &adminpb.Listener{Id: l.ID, Address: l.Address, Connections: l.Connections})
+		reply.Listeners = append(reply.Listeners, &adminpb.Listener{Id: l.ID, Address: l.Address, Connections: l.Connections, Running: l.Running})
 	}
 	return reply, nil
 }

@@ -30,7 +30,7 @@ func (c counts) Listeners() []admin.Listener {
 	list := make([]admin.Listener, 0, len(open))
 	for _, l := range open {
 		cfg := l.Config()
-		list = append(list, admin.Listener{ID: cfg.ID(), Address: l.Addr().String(), Connections: l.Stats().Current})
+		list = append(list, admin.Listener{ID: cfg.ID(), Address: l.Addr().String(), Connections: l.Stats().Current, Running: l.Stats().Running})
 	}
 	return list
 }

@@ -23,6 +23,58 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type ChangeListenerRequest_Action int32
+
+const (
+	ChangeListenerRequest_ACTION_UNSPECIFIED ChangeListenerRequest_Action = 0
+	ChangeListenerRequest_ACTION_STOP        ChangeListenerRequest_Action = 1
+	ChangeListenerRequest_ACTION_START       ChangeListenerRequest_Action = 2
+	ChangeListenerRequest_ACTION_RESTART     ChangeListenerRequest_Action = 3
+)
+
+// Enum value maps for ChangeListenerRequest_Action.
+var (
+	ChangeListenerRequest_Action_name = map[int32]string{
+		0: "ACTION_UNSPECIFIED",
+		1: "ACTION_STOP",
+		2: "ACTION_START",
+		3: "ACTION_RESTART",
+	}
+	ChangeListenerRequest_Action_value = map[string]int32{
+		"ACTION_UNSPECIFIED": 0,
+		"ACTION_STOP":        1,
+		"ACTION_START":       2,
+		"ACTION_RESTART":     3,
+	}
+)
+
+func (x ChangeListenerRequest_Action) Enum() *ChangeListenerRequest_Action {
+	p := new(ChangeListenerRequest_Action)
+	*p = x
+	return p
+}
+
+func (x ChangeListenerRequest_Action) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ChangeListenerRequest_Action) Descriptor() protoreflect.EnumDescriptor {
+	return file_admin_proto_enumTypes[0].Descriptor()
+}
+
+func (ChangeListenerRequest_Action) Type() protoreflect.EnumType {
+	return &file_admin_proto_enumTypes[0]
+}
+
+func (x ChangeListenerRequest_Action) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ChangeListenerRequest_Action.Descriptor instead.
+func (ChangeListenerRequest_Action) EnumDescriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{0, 0}
+}
+
 type ListFiguresRequest_Family int32
 
 const (
@@ -62,11 +114,11 @@ func (x ListFiguresRequest_Family) String() string {
 }
 
 func (ListFiguresRequest_Family) Descriptor() protoreflect.EnumDescriptor {
-	return file_admin_proto_enumTypes[0].Descriptor()
+	return file_admin_proto_enumTypes[1].Descriptor()
 }
 
 func (ListFiguresRequest_Family) Type() protoreflect.EnumType {
-	return &file_admin_proto_enumTypes[0]
+	return &file_admin_proto_enumTypes[1]
 }
 
 func (x ListFiguresRequest_Family) Number() protoreflect.EnumNumber {
@@ -75,7 +127,7 @@ func (x ListFiguresRequest_Family) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ListFiguresRequest_Family.Descriptor instead.
 func (ListFiguresRequest_Family) EnumDescriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{13, 0}
+	return file_admin_proto_rawDescGZIP(), []int{19, 0}
 }
 
 type ChangePluginRequest_Change int32
@@ -114,11 +166,11 @@ func (x ChangePluginRequest_Change) String() string {
 }
 
 func (ChangePluginRequest_Change) Descriptor() protoreflect.EnumDescriptor {
-	return file_admin_proto_enumTypes[1].Descriptor()
+	return file_admin_proto_enumTypes[2].Descriptor()
 }
 
 func (ChangePluginRequest_Change) Type() protoreflect.EnumType {
-	return &file_admin_proto_enumTypes[1]
+	return &file_admin_proto_enumTypes[2]
 }
 
 func (x ChangePluginRequest_Change) Number() protoreflect.EnumNumber {
@@ -127,7 +179,287 @@ func (x ChangePluginRequest_Change) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ChangePluginRequest_Change.Descriptor instead.
 func (ChangePluginRequest_Change) EnumDescriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{32, 0}
+	return file_admin_proto_rawDescGZIP(), []int{38, 0}
+}
+
+type ChangeListenerRequest struct {
+	state         protoimpl.MessageState       `protogen:"open.v1"`
+	Action        ChangeListenerRequest_Action `protobuf:"varint,1,opt,name=action,proto3,enum=dunlin.admin.v1.ChangeListenerRequest_Action" json:"action,omitempty"`
+	Id            string                       `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"` // "tcp:external"
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeListenerRequest) Reset() {
+	*x = ChangeListenerRequest{}
+	mi := &file_admin_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeListenerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeListenerRequest) ProtoMessage() {}
+
+func (x *ChangeListenerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeListenerRequest.ProtoReflect.Descriptor instead.
+func (*ChangeListenerRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *ChangeListenerRequest) GetAction() ChangeListenerRequest_Action {
+	if x != nil {
+		return x.Action
+	}
+	return ChangeListenerRequest_ACTION_UNSPECIFIED
+}
+
+func (x *ChangeListenerRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+type ShowConfigRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShowConfigRequest) Reset() {
+	*x = ShowConfigRequest{}
+	mi := &file_admin_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShowConfigRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShowConfigRequest) ProtoMessage() {}
+
+func (x *ShowConfigRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShowConfigRequest.ProtoReflect.Descriptor instead.
+func (*ShowConfigRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{1}
+}
+
+type ShowConfigReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Values        []*ConfigValue         `protobuf:"bytes,1,rep,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShowConfigReply) Reset() {
+	*x = ShowConfigReply{}
+	mi := &file_admin_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShowConfigReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShowConfigReply) ProtoMessage() {}
+
+func (x *ShowConfigReply) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShowConfigReply.ProtoReflect.Descriptor instead.
+func (*ShowConfigReply) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ShowConfigReply) GetValues() []*ConfigValue {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+type ConfigValue struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Value         string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	Origin        string                 `protobuf:"bytes,3,opt,name=origin,proto3" json:"origin,omitempty"` // file:line, environment, flag or default
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfigValue) Reset() {
+	*x = ConfigValue{}
+	mi := &file_admin_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfigValue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfigValue) ProtoMessage() {}
+
+func (x *ConfigValue) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfigValue.ProtoReflect.Descriptor instead.
+func (*ConfigValue) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ConfigValue) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *ConfigValue) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+func (x *ConfigValue) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
+}
+
+type ReloadConfigRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReloadConfigRequest) Reset() {
+	*x = ReloadConfigRequest{}
+	mi := &file_admin_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReloadConfigRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReloadConfigRequest) ProtoMessage() {}
+
+func (x *ReloadConfigRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReloadConfigRequest.ProtoReflect.Descriptor instead.
+func (*ReloadConfigRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{4}
+}
+
+type ReloadConfigReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Applied       []string               `protobuf:"bytes,1,rep,name=applied,proto3" json:"applied,omitempty"` // keys in force now
+	Restart       []string               `protobuf:"bytes,2,rep,name=restart,proto3" json:"restart,omitempty"` // keys that wait for a restart
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReloadConfigReply) Reset() {
+	*x = ReloadConfigReply{}
+	mi := &file_admin_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReloadConfigReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReloadConfigReply) ProtoMessage() {}
+
+func (x *ReloadConfigReply) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReloadConfigReply.ProtoReflect.Descriptor instead.
+func (*ReloadConfigReply) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ReloadConfigReply) GetApplied() []string {
+	if x != nil {
+		return x.Applied
+	}
+	return nil
+}
+
+func (x *ReloadConfigReply) GetRestart() []string {
+	if x != nil {
+		return x.Restart
+	}
+	return nil
 }
 
 type Done struct {
@@ -138,7 +470,7 @@ type Done struct {
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_admin_proto_msgTypes[0]
+	mi := &file_admin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -150,7 +482,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[0]
+	mi := &file_admin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -163,7 +495,7 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{0}
+	return file_admin_proto_rawDescGZIP(), []int{6}
 }
 
 type ClientRequest struct {
@@ -175,7 +507,7 @@ type ClientRequest struct {
 
 func (x *ClientRequest) Reset() {
 	*x = ClientRequest{}
-	mi := &file_admin_proto_msgTypes[1]
+	mi := &file_admin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -187,7 +519,7 @@ func (x *ClientRequest) String() string {
 func (*ClientRequest) ProtoMessage() {}
 
 func (x *ClientRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[1]
+	mi := &file_admin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -200,7 +532,7 @@ func (x *ClientRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientRequest.ProtoReflect.Descriptor instead.
 func (*ClientRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{1}
+	return file_admin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ClientRequest) GetId() string {
@@ -226,7 +558,7 @@ type ListClientsRequest struct {
 
 func (x *ListClientsRequest) Reset() {
 	*x = ListClientsRequest{}
-	mi := &file_admin_proto_msgTypes[2]
+	mi := &file_admin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -238,7 +570,7 @@ func (x *ListClientsRequest) String() string {
 func (*ListClientsRequest) ProtoMessage() {}
 
 func (x *ListClientsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[2]
+	mi := &file_admin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -251,7 +583,7 @@ func (x *ListClientsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListClientsRequest.ProtoReflect.Descriptor instead.
 func (*ListClientsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{2}
+	return file_admin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListClientsRequest) GetCursor() string {
@@ -320,7 +652,7 @@ type ListClientsReply struct {
 
 func (x *ListClientsReply) Reset() {
 	*x = ListClientsReply{}
-	mi := &file_admin_proto_msgTypes[3]
+	mi := &file_admin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -332,7 +664,7 @@ func (x *ListClientsReply) String() string {
 func (*ListClientsReply) ProtoMessage() {}
 
 func (x *ListClientsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[3]
+	mi := &file_admin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -345,7 +677,7 @@ func (x *ListClientsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListClientsReply.ProtoReflect.Descriptor instead.
 func (*ListClientsReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{3}
+	return file_admin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListClientsReply) GetClients() []*ClientInfo {
@@ -382,7 +714,7 @@ type ClientInfo struct {
 
 func (x *ClientInfo) Reset() {
 	*x = ClientInfo{}
-	mi := &file_admin_proto_msgTypes[4]
+	mi := &file_admin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -394,7 +726,7 @@ func (x *ClientInfo) String() string {
 func (*ClientInfo) ProtoMessage() {}
 
 func (x *ClientInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[4]
+	mi := &file_admin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -407,7 +739,7 @@ func (x *ClientInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientInfo.ProtoReflect.Descriptor instead.
 func (*ClientInfo) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{4}
+	return file_admin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ClientInfo) GetId() string {
@@ -508,7 +840,7 @@ type SessionFigures struct {
 
 func (x *SessionFigures) Reset() {
 	*x = SessionFigures{}
-	mi := &file_admin_proto_msgTypes[5]
+	mi := &file_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -520,7 +852,7 @@ func (x *SessionFigures) String() string {
 func (*SessionFigures) ProtoMessage() {}
 
 func (x *SessionFigures) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[5]
+	mi := &file_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -533,7 +865,7 @@ func (x *SessionFigures) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionFigures.ProtoReflect.Descriptor instead.
 func (*SessionFigures) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{5}
+	return file_admin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SessionFigures) GetCreatedAtMs() int64 {
@@ -589,7 +921,7 @@ type ListSubscriptionsRequest struct {
 
 func (x *ListSubscriptionsRequest) Reset() {
 	*x = ListSubscriptionsRequest{}
-	mi := &file_admin_proto_msgTypes[6]
+	mi := &file_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -601,7 +933,7 @@ func (x *ListSubscriptionsRequest) String() string {
 func (*ListSubscriptionsRequest) ProtoMessage() {}
 
 func (x *ListSubscriptionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[6]
+	mi := &file_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -614,7 +946,7 @@ func (x *ListSubscriptionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSubscriptionsRequest.ProtoReflect.Descriptor instead.
 func (*ListSubscriptionsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{6}
+	return file_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListSubscriptionsRequest) GetCursor() string {
@@ -648,7 +980,7 @@ type ListSubscriptionsReply struct {
 
 func (x *ListSubscriptionsReply) Reset() {
 	*x = ListSubscriptionsReply{}
-	mi := &file_admin_proto_msgTypes[7]
+	mi := &file_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -660,7 +992,7 @@ func (x *ListSubscriptionsReply) String() string {
 func (*ListSubscriptionsReply) ProtoMessage() {}
 
 func (x *ListSubscriptionsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[7]
+	mi := &file_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -673,7 +1005,7 @@ func (x *ListSubscriptionsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSubscriptionsReply.ProtoReflect.Descriptor instead.
 func (*ListSubscriptionsReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{7}
+	return file_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListSubscriptionsReply) GetSubscriptions() []*Subscription {
@@ -704,7 +1036,7 @@ type Subscription struct {
 
 func (x *Subscription) Reset() {
 	*x = Subscription{}
-	mi := &file_admin_proto_msgTypes[8]
+	mi := &file_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -716,7 +1048,7 @@ func (x *Subscription) String() string {
 func (*Subscription) ProtoMessage() {}
 
 func (x *Subscription) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[8]
+	mi := &file_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -729,7 +1061,7 @@ func (x *Subscription) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Subscription.ProtoReflect.Descriptor instead.
 func (*Subscription) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{8}
+	return file_admin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Subscription) GetClient() string {
@@ -784,7 +1116,7 @@ type ChangeSubscriptionRequest struct {
 
 func (x *ChangeSubscriptionRequest) Reset() {
 	*x = ChangeSubscriptionRequest{}
-	mi := &file_admin_proto_msgTypes[9]
+	mi := &file_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -796,7 +1128,7 @@ func (x *ChangeSubscriptionRequest) String() string {
 func (*ChangeSubscriptionRequest) ProtoMessage() {}
 
 func (x *ChangeSubscriptionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[9]
+	mi := &file_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -809,7 +1141,7 @@ func (x *ChangeSubscriptionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeSubscriptionRequest.ProtoReflect.Descriptor instead.
 func (*ChangeSubscriptionRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{9}
+	return file_admin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ChangeSubscriptionRequest) GetDelete() bool {
@@ -837,7 +1169,7 @@ type ListRoutesRequest struct {
 
 func (x *ListRoutesRequest) Reset() {
 	*x = ListRoutesRequest{}
-	mi := &file_admin_proto_msgTypes[10]
+	mi := &file_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -849,7 +1181,7 @@ func (x *ListRoutesRequest) String() string {
 func (*ListRoutesRequest) ProtoMessage() {}
 
 func (x *ListRoutesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[10]
+	mi := &file_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -862,7 +1194,7 @@ func (x *ListRoutesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRoutesRequest.ProtoReflect.Descriptor instead.
 func (*ListRoutesRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{10}
+	return file_admin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListRoutesRequest) GetCursor() string {
@@ -896,7 +1228,7 @@ type ListRoutesReply struct {
 
 func (x *ListRoutesReply) Reset() {
 	*x = ListRoutesReply{}
-	mi := &file_admin_proto_msgTypes[11]
+	mi := &file_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -908,7 +1240,7 @@ func (x *ListRoutesReply) String() string {
 func (*ListRoutesReply) ProtoMessage() {}
 
 func (x *ListRoutesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[11]
+	mi := &file_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -921,7 +1253,7 @@ func (x *ListRoutesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRoutesReply.ProtoReflect.Descriptor instead.
 func (*ListRoutesReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{11}
+	return file_admin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListRoutesReply) GetRoutes() []*Route {
@@ -949,7 +1281,7 @@ type Route struct {
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_admin_proto_msgTypes[12]
+	mi := &file_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -961,7 +1293,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[12]
+	mi := &file_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -974,7 +1306,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{12}
+	return file_admin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Route) GetFilter() string {
@@ -1007,7 +1339,7 @@ type ListFiguresRequest struct {
 
 func (x *ListFiguresRequest) Reset() {
 	*x = ListFiguresRequest{}
-	mi := &file_admin_proto_msgTypes[13]
+	mi := &file_admin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1019,7 +1351,7 @@ func (x *ListFiguresRequest) String() string {
 func (*ListFiguresRequest) ProtoMessage() {}
 
 func (x *ListFiguresRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[13]
+	mi := &file_admin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1032,7 +1364,7 @@ func (x *ListFiguresRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFiguresRequest.ProtoReflect.Descriptor instead.
 func (*ListFiguresRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{13}
+	return file_admin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListFiguresRequest) GetFamily() ListFiguresRequest_Family {
@@ -1051,7 +1383,7 @@ type ListFiguresReply struct {
 
 func (x *ListFiguresReply) Reset() {
 	*x = ListFiguresReply{}
-	mi := &file_admin_proto_msgTypes[14]
+	mi := &file_admin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1063,7 +1395,7 @@ func (x *ListFiguresReply) String() string {
 func (*ListFiguresReply) ProtoMessage() {}
 
 func (x *ListFiguresReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[14]
+	mi := &file_admin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1076,7 +1408,7 @@ func (x *ListFiguresReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFiguresReply.ProtoReflect.Descriptor instead.
 func (*ListFiguresReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{14}
+	return file_admin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListFiguresReply) GetFigures() []*Figure {
@@ -1096,7 +1428,7 @@ type Figure struct {
 
 func (x *Figure) Reset() {
 	*x = Figure{}
-	mi := &file_admin_proto_msgTypes[15]
+	mi := &file_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1108,7 +1440,7 @@ func (x *Figure) String() string {
 func (*Figure) ProtoMessage() {}
 
 func (x *Figure) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[15]
+	mi := &file_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1121,7 +1453,7 @@ func (x *Figure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Figure.ProtoReflect.Descriptor instead.
 func (*Figure) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{15}
+	return file_admin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Figure) GetName() string {
@@ -1148,7 +1480,7 @@ type SetLogLevelRequest struct {
 
 func (x *SetLogLevelRequest) Reset() {
 	*x = SetLogLevelRequest{}
-	mi := &file_admin_proto_msgTypes[16]
+	mi := &file_admin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1160,7 +1492,7 @@ func (x *SetLogLevelRequest) String() string {
 func (*SetLogLevelRequest) ProtoMessage() {}
 
 func (x *SetLogLevelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[16]
+	mi := &file_admin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1173,7 +1505,7 @@ func (x *SetLogLevelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLogLevelRequest.ProtoReflect.Descriptor instead.
 func (*SetLogLevelRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{16}
+	return file_admin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SetLogLevelRequest) GetLogger() string {
@@ -1199,7 +1531,7 @@ type SetLogLevelReply struct {
 
 func (x *SetLogLevelReply) Reset() {
 	*x = SetLogLevelReply{}
-	mi := &file_admin_proto_msgTypes[17]
+	mi := &file_admin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1211,7 +1543,7 @@ func (x *SetLogLevelReply) String() string {
 func (*SetLogLevelReply) ProtoMessage() {}
 
 func (x *SetLogLevelReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[17]
+	mi := &file_admin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1224,7 +1556,7 @@ func (x *SetLogLevelReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLogLevelReply.ProtoReflect.Descriptor instead.
 func (*SetLogLevelReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{17}
+	return file_admin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SetLogLevelReply) GetLevels() map[string]string {
@@ -1243,7 +1575,7 @@ type ListAlarmsRequest struct {
 
 func (x *ListAlarmsRequest) Reset() {
 	*x = ListAlarmsRequest{}
-	mi := &file_admin_proto_msgTypes[18]
+	mi := &file_admin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1255,7 +1587,7 @@ func (x *ListAlarmsRequest) String() string {
 func (*ListAlarmsRequest) ProtoMessage() {}
 
 func (x *ListAlarmsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[18]
+	mi := &file_admin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1268,7 +1600,7 @@ func (x *ListAlarmsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAlarmsRequest.ProtoReflect.Descriptor instead.
 func (*ListAlarmsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{18}
+	return file_admin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListAlarmsRequest) GetPast() bool {
@@ -1287,7 +1619,7 @@ type ListAlarmsReply struct {
 
 func (x *ListAlarmsReply) Reset() {
 	*x = ListAlarmsReply{}
-	mi := &file_admin_proto_msgTypes[19]
+	mi := &file_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1299,7 +1631,7 @@ func (x *ListAlarmsReply) String() string {
 func (*ListAlarmsReply) ProtoMessage() {}
 
 func (x *ListAlarmsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[19]
+	mi := &file_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1312,7 +1644,7 @@ func (x *ListAlarmsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAlarmsReply.ProtoReflect.Descriptor instead.
 func (*ListAlarmsReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{19}
+	return file_admin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListAlarmsReply) GetAlarms() []*Alarm {
@@ -1334,7 +1666,7 @@ type Alarm struct {
 
 func (x *Alarm) Reset() {
 	*x = Alarm{}
-	mi := &file_admin_proto_msgTypes[20]
+	mi := &file_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1346,7 +1678,7 @@ func (x *Alarm) String() string {
 func (*Alarm) ProtoMessage() {}
 
 func (x *Alarm) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[20]
+	mi := &file_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1359,7 +1691,7 @@ func (x *Alarm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alarm.ProtoReflect.Descriptor instead.
 func (*Alarm) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{20}
+	return file_admin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Alarm) GetName() string {
@@ -1398,7 +1730,7 @@ type ListBansRequest struct {
 
 func (x *ListBansRequest) Reset() {
 	*x = ListBansRequest{}
-	mi := &file_admin_proto_msgTypes[21]
+	mi := &file_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1410,7 +1742,7 @@ func (x *ListBansRequest) String() string {
 func (*ListBansRequest) ProtoMessage() {}
 
 func (x *ListBansRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[21]
+	mi := &file_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1423,7 +1755,7 @@ func (x *ListBansRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBansRequest.ProtoReflect.Descriptor instead.
 func (*ListBansRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{21}
+	return file_admin_proto_rawDescGZIP(), []int{27}
 }
 
 type ListBansReply struct {
@@ -1435,7 +1767,7 @@ type ListBansReply struct {
 
 func (x *ListBansReply) Reset() {
 	*x = ListBansReply{}
-	mi := &file_admin_proto_msgTypes[22]
+	mi := &file_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1447,7 +1779,7 @@ func (x *ListBansReply) String() string {
 func (*ListBansReply) ProtoMessage() {}
 
 func (x *ListBansReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[22]
+	mi := &file_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1460,7 +1792,7 @@ func (x *ListBansReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBansReply.ProtoReflect.Descriptor instead.
 func (*ListBansReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{22}
+	return file_admin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListBansReply) GetBans() []*Ban {
@@ -1484,7 +1816,7 @@ type Ban struct {
 
 func (x *Ban) Reset() {
 	*x = Ban{}
-	mi := &file_admin_proto_msgTypes[23]
+	mi := &file_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1496,7 +1828,7 @@ func (x *Ban) String() string {
 func (*Ban) ProtoMessage() {}
 
 func (x *Ban) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[23]
+	mi := &file_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1509,7 +1841,7 @@ func (x *Ban) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ban.ProtoReflect.Descriptor instead.
 func (*Ban) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{23}
+	return file_admin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Ban) GetKind() string {
@@ -1564,7 +1896,7 @@ type DeleteBanRequest struct {
 
 func (x *DeleteBanRequest) Reset() {
 	*x = DeleteBanRequest{}
-	mi := &file_admin_proto_msgTypes[24]
+	mi := &file_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1576,7 +1908,7 @@ func (x *DeleteBanRequest) String() string {
 func (*DeleteBanRequest) ProtoMessage() {}
 
 func (x *DeleteBanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[24]
+	mi := &file_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1589,7 +1921,7 @@ func (x *DeleteBanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteBanRequest.ProtoReflect.Descriptor instead.
 func (*DeleteBanRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{24}
+	return file_admin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *DeleteBanRequest) GetKind() string {
@@ -1614,7 +1946,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_admin_proto_msgTypes[25]
+	mi := &file_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1626,7 +1958,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[25]
+	mi := &file_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1639,7 +1971,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{25}
+	return file_admin_proto_rawDescGZIP(), []int{31}
 }
 
 type StatusReply struct {
@@ -1656,7 +1988,7 @@ type StatusReply struct {
 
 func (x *StatusReply) Reset() {
 	*x = StatusReply{}
-	mi := &file_admin_proto_msgTypes[26]
+	mi := &file_admin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1668,7 +2000,7 @@ func (x *StatusReply) String() string {
 func (*StatusReply) ProtoMessage() {}
 
 func (x *StatusReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[26]
+	mi := &file_admin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1681,7 +2013,7 @@ func (x *StatusReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusReply.ProtoReflect.Descriptor instead.
 func (*StatusReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{26}
+	return file_admin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *StatusReply) GetNode() string {
@@ -1731,13 +2063,14 @@ type Listener struct {
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`           // "tcp:external"
 	Address       string                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"` // as bound
 	Connections   int64                  `protobuf:"varint,3,opt,name=connections,proto3" json:"connections,omitempty"`
+	Running       bool                   `protobuf:"varint,4,opt,name=running,proto3" json:"running,omitempty"` // bound; a stopped listener stays in the list
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Listener) Reset() {
 	*x = Listener{}
-	mi := &file_admin_proto_msgTypes[27]
+	mi := &file_admin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1749,7 +2082,7 @@ func (x *Listener) String() string {
 func (*Listener) ProtoMessage() {}
 
 func (x *Listener) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[27]
+	mi := &file_admin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1762,7 +2095,7 @@ func (x *Listener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listener.ProtoReflect.Descriptor instead.
 func (*Listener) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{27}
+	return file_admin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Listener) GetId() string {
@@ -1786,6 +2119,13 @@ func (x *Listener) GetConnections() int64 {
 	return 0
 }
 
+func (x *Listener) GetRunning() bool {
+	if x != nil {
+		return x.Running
+	}
+	return false
+}
+
 type Counts struct {
 	state               protoimpl.MessageState `protogen:"open.v1"`
 	Connections         int64                  `protobuf:"varint,1,opt,name=connections,proto3" json:"connections,omitempty"`
@@ -1800,7 +2140,7 @@ type Counts struct {
 
 func (x *Counts) Reset() {
 	*x = Counts{}
-	mi := &file_admin_proto_msgTypes[28]
+	mi := &file_admin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1812,7 +2152,7 @@ func (x *Counts) String() string {
 func (*Counts) ProtoMessage() {}
 
 func (x *Counts) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[28]
+	mi := &file_admin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1825,7 +2165,7 @@ func (x *Counts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counts.ProtoReflect.Descriptor instead.
 func (*Counts) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{28}
+	return file_admin_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Counts) GetConnections() int64 {
@@ -1878,7 +2218,7 @@ type ListPluginsRequest struct {
 
 func (x *ListPluginsRequest) Reset() {
 	*x = ListPluginsRequest{}
-	mi := &file_admin_proto_msgTypes[29]
+	mi := &file_admin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1890,7 +2230,7 @@ func (x *ListPluginsRequest) String() string {
 func (*ListPluginsRequest) ProtoMessage() {}
 
 func (x *ListPluginsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[29]
+	mi := &file_admin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1903,7 +2243,7 @@ func (x *ListPluginsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPluginsRequest.ProtoReflect.Descriptor instead.
 func (*ListPluginsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{29}
+	return file_admin_proto_rawDescGZIP(), []int{35}
 }
 
 type ListPluginsReply struct {
@@ -1915,7 +2255,7 @@ type ListPluginsReply struct {
 
 func (x *ListPluginsReply) Reset() {
 	*x = ListPluginsReply{}
-	mi := &file_admin_proto_msgTypes[30]
+	mi := &file_admin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1927,7 +2267,7 @@ func (x *ListPluginsReply) String() string {
 func (*ListPluginsReply) ProtoMessage() {}
 
 func (x *ListPluginsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[30]
+	mi := &file_admin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1940,7 +2280,7 @@ func (x *ListPluginsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPluginsReply.ProtoReflect.Descriptor instead.
 func (*ListPluginsReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{30}
+	return file_admin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListPluginsReply) GetPlugins() []*Plugin {
@@ -1968,7 +2308,7 @@ type Plugin struct {
 
 func (x *Plugin) Reset() {
 	*x = Plugin{}
-	mi := &file_admin_proto_msgTypes[31]
+	mi := &file_admin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1980,7 +2320,7 @@ func (x *Plugin) String() string {
 func (*Plugin) ProtoMessage() {}
 
 func (x *Plugin) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[31]
+	mi := &file_admin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1993,7 +2333,7 @@ func (x *Plugin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plugin.ProtoReflect.Descriptor instead.
 func (*Plugin) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{31}
+	return file_admin_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Plugin) GetName() string {
@@ -2076,7 +2416,7 @@ type ChangePluginRequest struct {
 
 func (x *ChangePluginRequest) Reset() {
 	*x = ChangePluginRequest{}
-	mi := &file_admin_proto_msgTypes[32]
+	mi := &file_admin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2088,7 +2428,7 @@ func (x *ChangePluginRequest) String() string {
 func (*ChangePluginRequest) ProtoMessage() {}
 
 func (x *ChangePluginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[32]
+	mi := &file_admin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2101,7 +2441,7 @@ func (x *ChangePluginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangePluginRequest.ProtoReflect.Descriptor instead.
 func (*ChangePluginRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{32}
+	return file_admin_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ChangePluginRequest) GetChange() ChangePluginRequest_Change {
@@ -2126,7 +2466,7 @@ type ChangePluginReply struct {
 
 func (x *ChangePluginReply) Reset() {
 	*x = ChangePluginReply{}
-	mi := &file_admin_proto_msgTypes[33]
+	mi := &file_admin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2138,7 +2478,7 @@ func (x *ChangePluginReply) String() string {
 func (*ChangePluginReply) ProtoMessage() {}
 
 func (x *ChangePluginReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[33]
+	mi := &file_admin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2151,7 +2491,7 @@ func (x *ChangePluginReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangePluginReply.ProtoReflect.Descriptor instead.
 func (*ChangePluginReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{33}
+	return file_admin_proto_rawDescGZIP(), []int{39}
 }
 
 type CountClientsRequest struct {
@@ -2162,7 +2502,7 @@ type CountClientsRequest struct {
 
 func (x *CountClientsRequest) Reset() {
 	*x = CountClientsRequest{}
-	mi := &file_admin_proto_msgTypes[34]
+	mi := &file_admin_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2174,7 +2514,7 @@ func (x *CountClientsRequest) String() string {
 func (*CountClientsRequest) ProtoMessage() {}
 
 func (x *CountClientsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[34]
+	mi := &file_admin_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2187,7 +2527,7 @@ func (x *CountClientsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountClientsRequest.ProtoReflect.Descriptor instead.
 func (*CountClientsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{34}
+	return file_admin_proto_rawDescGZIP(), []int{40}
 }
 
 type CountClientsReply struct {
@@ -2199,7 +2539,7 @@ type CountClientsReply struct {
 
 func (x *CountClientsReply) Reset() {
 	*x = CountClientsReply{}
-	mi := &file_admin_proto_msgTypes[35]
+	mi := &file_admin_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2211,7 +2551,7 @@ func (x *CountClientsReply) String() string {
 func (*CountClientsReply) ProtoMessage() {}
 
 func (x *CountClientsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[35]
+	mi := &file_admin_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2224,7 +2564,7 @@ func (x *CountClientsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountClientsReply.ProtoReflect.Descriptor instead.
 func (*CountClientsReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{35}
+	return file_admin_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *CountClientsReply) GetCounts() *Counts {
@@ -2242,7 +2582,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_admin_proto_msgTypes[36]
+	mi := &file_admin_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2254,7 +2594,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[36]
+	mi := &file_admin_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2267,7 +2607,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{36}
+	return file_admin_proto_rawDescGZIP(), []int{42}
 }
 
 type StopReply struct {
@@ -2278,7 +2618,7 @@ type StopReply struct {
 
 func (x *StopReply) Reset() {
 	*x = StopReply{}
-	mi := &file_admin_proto_msgTypes[37]
+	mi := &file_admin_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2290,7 +2630,7 @@ func (x *StopReply) String() string {
 func (*StopReply) ProtoMessage() {}
 
 func (x *StopReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[37]
+	mi := &file_admin_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2303,14 +2643,33 @@ func (x *StopReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopReply.ProtoReflect.Descriptor instead.
 func (*StopReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{37}
+	return file_admin_proto_rawDescGZIP(), []int{43}
 }
 
 var File_admin_proto protoreflect.FileDescriptor
 
 const file_admin_proto_rawDesc = "" +
 	"\n" +
-	"\vadmin.proto\x12\x0fdunlin.admin.v1\"\x06\n" +
+	"\vadmin.proto\x12\x0fdunlin.admin.v1\"\xc7\x01\n" +
+	"\x15ChangeListenerRequest\x12E\n" +
+	"\x06action\x18\x01 \x01(\x0e2-.dunlin.admin.v1.ChangeListenerRequest.ActionR\x06action\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\"W\n" +
+	"\x06Action\x12\x16\n" +
+	"\x12ACTION_UNSPECIFIED\x10\x00\x12\x0f\n" +
+	"\vACTION_STOP\x10\x01\x12\x10\n" +
+	"\fACTION_START\x10\x02\x12\x12\n" +
+	"\x0eACTION_RESTART\x10\x03\"\x13\n" +
+	"\x11ShowConfigRequest\"G\n" +
+	"\x0fShowConfigReply\x124\n" +
+	"\x06values\x18\x01 \x03(\v2\x1c.dunlin.admin.v1.ConfigValueR\x06values\"M\n" +
+	"\vConfigValue\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\x12\x16\n" +
+	"\x06origin\x18\x03 \x01(\tR\x06origin\"\x15\n" +
+	"\x13ReloadConfigRequest\"G\n" +
+	"\x11ReloadConfigReply\x12\x18\n" +
+	"\aapplied\x18\x01 \x03(\tR\aapplied\x12\x18\n" +
+	"\arestart\x18\x02 \x03(\tR\arestart\"\x06\n" +
 	"\x04Done\"\x1f\n" +
 	"\rClientRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"\xde\x01\n" +
@@ -2427,11 +2786,12 @@ const file_admin_proto_rawDesc = "" +
 	"\rstarted_at_ms\x18\x03 \x01(\x03R\vstartedAtMs\x12\x10\n" +
 	"\x03pid\x18\x04 \x01(\x03R\x03pid\x127\n" +
 	"\tlisteners\x18\x05 \x03(\v2\x19.dunlin.admin.v1.ListenerR\tlisteners\x12/\n" +
-	"\x06counts\x18\x06 \x01(\v2\x17.dunlin.admin.v1.CountsR\x06counts\"V\n" +
+	"\x06counts\x18\x06 \x01(\v2\x17.dunlin.admin.v1.CountsR\x06counts\"p\n" +
 	"\bListener\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12 \n" +
-	"\vconnections\x18\x03 \x01(\x03R\vconnections\"\xd3\x01\n" +
+	"\vconnections\x18\x03 \x01(\x03R\vconnections\x12\x18\n" +
+	"\arunning\x18\x04 \x01(\bR\arunning\"\xd3\x01\n" +
 	"\x06Counts\x12 \n" +
 	"\vconnections\x18\x01 \x01(\x03R\vconnections\x12\x1a\n" +
 	"\bsessions\x18\x02 \x01(\x03R\bsessions\x12$\n" +
@@ -2467,7 +2827,7 @@ const file_admin_proto_rawDesc = "" +
 	"\x11CountClientsReply\x12/\n" +
 	"\x06counts\x18\x01 \x01(\v2\x17.dunlin.admin.v1.CountsR\x06counts\"\r\n" +
 	"\vStopRequest\"\v\n" +
-	"\tStopReply2\xaf\v\n" +
+	"\tStopReply2\xae\r\n" +
 	"\x05Admin\x12F\n" +
 	"\x06Status\x12\x1e.dunlin.admin.v1.StatusRequest\x1a\x1c.dunlin.admin.v1.StatusReply\x12U\n" +
 	"\vListPlugins\x12#.dunlin.admin.v1.ListPluginsRequest\x1a!.dunlin.admin.v1.ListPluginsReply\x12X\n" +
@@ -2490,7 +2850,11 @@ const file_admin_proto_rawDesc = "" +
 	"ListAlarms\x12\".dunlin.admin.v1.ListAlarmsRequest\x1a .dunlin.admin.v1.ListAlarmsReply\x12L\n" +
 	"\bListBans\x12 .dunlin.admin.v1.ListBansRequest\x1a\x1e.dunlin.admin.v1.ListBansReply\x125\n" +
 	"\x06AddBan\x12\x14.dunlin.admin.v1.Ban\x1a\x15.dunlin.admin.v1.Done\x12E\n" +
-	"\tDeleteBan\x12!.dunlin.admin.v1.DeleteBanRequest\x1a\x15.dunlin.admin.v1.DoneB/Z-github.com/dunlinmq/dunlin/core/admin/adminpbb\x06proto3"
+	"\tDeleteBan\x12!.dunlin.admin.v1.DeleteBanRequest\x1a\x15.dunlin.admin.v1.Done\x12O\n" +
+	"\x0eChangeListener\x12&.dunlin.admin.v1.ChangeListenerRequest\x1a\x15.dunlin.admin.v1.Done\x12R\n" +
+	"\n" +
+	"ShowConfig\x12\".dunlin.admin.v1.ShowConfigRequest\x1a .dunlin.admin.v1.ShowConfigReply\x12X\n" +
+	"\fReloadConfig\x12$.dunlin.admin.v1.ReloadConfigRequest\x1a\".dunlin.admin.v1.ReloadConfigReplyB/Z-github.com/dunlinmq/dunlin/core/admin/adminpbb\x06proto3"
 
 var (
 	file_admin_proto_rawDescOnce sync.Once
@@ -2504,108 +2868,123 @@ func file_admin_proto_rawDescGZIP() []byte {
 	return file_admin_proto_rawDescData
 }
 
-var file_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
 var file_admin_proto_goTypes = []any{
-	(ListFiguresRequest_Family)(0),    // 0: dunlin.admin.v1.ListFiguresRequest.Family
-	(ChangePluginRequest_Change)(0),   // 1: dunlin.admin.v1.ChangePluginRequest.Change
-	(*Done)(nil),                      // 2: dunlin.admin.v1.Done
-	(*ClientRequest)(nil),             // 3: dunlin.admin.v1.ClientRequest
-	(*ListClientsRequest)(nil),        // 4: dunlin.admin.v1.ListClientsRequest
-	(*ListClientsReply)(nil),          // 5: dunlin.admin.v1.ListClientsReply
-	(*ClientInfo)(nil),                // 6: dunlin.admin.v1.ClientInfo
-	(*SessionFigures)(nil),            // 7: dunlin.admin.v1.SessionFigures
-	(*ListSubscriptionsRequest)(nil),  // 8: dunlin.admin.v1.ListSubscriptionsRequest
-	(*ListSubscriptionsReply)(nil),    // 9: dunlin.admin.v1.ListSubscriptionsReply
-	(*Subscription)(nil),              // 10: dunlin.admin.v1.Subscription
-	(*ChangeSubscriptionRequest)(nil), // 11: dunlin.admin.v1.ChangeSubscriptionRequest
-	(*ListRoutesRequest)(nil),         // 12: dunlin.admin.v1.ListRoutesRequest
-	(*ListRoutesReply)(nil),           // 13: dunlin.admin.v1.ListRoutesReply
-	(*Route)(nil),                     // 14: dunlin.admin.v1.Route
-	(*ListFiguresRequest)(nil),        // 15: dunlin.admin.v1.ListFiguresRequest
-	(*ListFiguresReply)(nil),          // 16: dunlin.admin.v1.ListFiguresReply
-	(*Figure)(nil),                    // 17: dunlin.admin.v1.Figure
-	(*SetLogLevelRequest)(nil),        // 18: dunlin.admin.v1.SetLogLevelRequest
-	(*SetLogLevelReply)(nil),          // 19: dunlin.admin.v1.SetLogLevelReply
-	(*ListAlarmsRequest)(nil),         // 20: dunlin.admin.v1.ListAlarmsRequest
-	(*ListAlarmsReply)(nil),           // 21: dunlin.admin.v1.ListAlarmsReply
-	(*Alarm)(nil),                     // 22: dunlin.admin.v1.Alarm
-	(*ListBansRequest)(nil),           // 23: dunlin.admin.v1.ListBansRequest
-	(*ListBansReply)(nil),             // 24: dunlin.admin.v1.ListBansReply
-	(*Ban)(nil),                       // 25: dunlin.admin.v1.Ban
-	(*DeleteBanRequest)(nil),          // 26: dunlin.admin.v1.DeleteBanRequest
-	(*StatusRequest)(nil),             // 27: dunlin.admin.v1.StatusRequest
-	(*StatusReply)(nil),               // 28: dunlin.admin.v1.StatusReply
-	(*Listener)(nil),                  // 29: dunlin.admin.v1.Listener
-	(*Counts)(nil),                    // 30: dunlin.admin.v1.Counts
-	(*ListPluginsRequest)(nil),        // 31: dunlin.admin.v1.ListPluginsRequest
-	(*ListPluginsReply)(nil),          // 32: dunlin.admin.v1.ListPluginsReply
-	(*Plugin)(nil),                    // 33: dunlin.admin.v1.Plugin
-	(*ChangePluginRequest)(nil),       // 34: dunlin.admin.v1.ChangePluginRequest
-	(*ChangePluginReply)(nil),         // 35: dunlin.admin.v1.ChangePluginReply
-	(*CountClientsRequest)(nil),       // 36: dunlin.admin.v1.CountClientsRequest
-	(*CountClientsReply)(nil),         // 37: dunlin.admin.v1.CountClientsReply
-	(*StopRequest)(nil),               // 38: dunlin.admin.v1.StopRequest
-	(*StopReply)(nil),                 // 39: dunlin.admin.v1.StopReply
-	nil,                               // 40: dunlin.admin.v1.SetLogLevelReply.LevelsEntry
+	(ChangeListenerRequest_Action)(0), // 0: dunlin.admin.v1.ChangeListenerRequest.Action
+	(ListFiguresRequest_Family)(0),    // 1: dunlin.admin.v1.ListFiguresRequest.Family
+	(ChangePluginRequest_Change)(0),   // 2: dunlin.admin.v1.ChangePluginRequest.Change
+	(*ChangeListenerRequest)(nil),     // 3: dunlin.admin.v1.ChangeListenerRequest
+	(*ShowConfigRequest)(nil),         // 4: dunlin.admin.v1.ShowConfigRequest
+	(*ShowConfigReply)(nil),           // 5: dunlin.admin.v1.ShowConfigReply
+	(*ConfigValue)(nil),               // 6: dunlin.admin.v1.ConfigValue
+	(*ReloadConfigRequest)(nil),       // 7: dunlin.admin.v1.ReloadConfigRequest
+	(*ReloadConfigReply)(nil),         // 8: dunlin.admin.v1.ReloadConfigReply
+	(*Done)(nil),                      // 9: dunlin.admin.v1.Done
+	(*ClientRequest)(nil),             // 10: dunlin.admin.v1.ClientRequest
+	(*ListClientsRequest)(nil),        // 11: dunlin.admin.v1.ListClientsRequest
+	(*ListClientsReply)(nil),          // 12: dunlin.admin.v1.ListClientsReply
+	(*ClientInfo)(nil),                // 13: dunlin.admin.v1.ClientInfo
+	(*SessionFigures)(nil),            // 14: dunlin.admin.v1.SessionFigures
+	(*ListSubscriptionsRequest)(nil),  // 15: dunlin.admin.v1.ListSubscriptionsRequest
+	(*ListSubscriptionsReply)(nil),    // 16: dunlin.admin.v1.ListSubscriptionsReply
+	(*Subscription)(nil),              // 17: dunlin.admin.v1.Subscription
+	(*ChangeSubscriptionRequest)(nil), // 18: dunlin.admin.v1.ChangeSubscriptionRequest
+	(*ListRoutesRequest)(nil),         // 19: dunlin.admin.v1.ListRoutesRequest
+	(*ListRoutesReply)(nil),           // 20: dunlin.admin.v1.ListRoutesReply
+	(*Route)(nil),                     // 21: dunlin.admin.v1.Route
+	(*ListFiguresRequest)(nil),        // 22: dunlin.admin.v1.ListFiguresRequest
+	(*ListFiguresReply)(nil),          // 23: dunlin.admin.v1.ListFiguresReply
+	(*Figure)(nil),                    // 24: dunlin.admin.v1.Figure
+	(*SetLogLevelRequest)(nil),        // 25: dunlin.admin.v1.SetLogLevelRequest
+	(*SetLogLevelReply)(nil),          // 26: dunlin.admin.v1.SetLogLevelReply
+	(*ListAlarmsRequest)(nil),         // 27: dunlin.admin.v1.ListAlarmsRequest
+	(*ListAlarmsReply)(nil),           // 28: dunlin.admin.v1.ListAlarmsReply
+	(*Alarm)(nil),                     // 29: dunlin.admin.v1.Alarm
+	(*ListBansRequest)(nil),           // 30: dunlin.admin.v1.ListBansRequest
+	(*ListBansReply)(nil),             // 31: dunlin.admin.v1.ListBansReply
+	(*Ban)(nil),                       // 32: dunlin.admin.v1.Ban
+	(*DeleteBanRequest)(nil),          // 33: dunlin.admin.v1.DeleteBanRequest
+	(*StatusRequest)(nil),             // 34: dunlin.admin.v1.StatusRequest
+	(*StatusReply)(nil),               // 35: dunlin.admin.v1.StatusReply
+	(*Listener)(nil),                  // 36: dunlin.admin.v1.Listener
+	(*Counts)(nil),                    // 37: dunlin.admin.v1.Counts
+	(*ListPluginsRequest)(nil),        // 38: dunlin.admin.v1.ListPluginsRequest
+	(*ListPluginsReply)(nil),          // 39: dunlin.admin.v1.ListPluginsReply
+	(*Plugin)(nil),                    // 40: dunlin.admin.v1.Plugin
+	(*ChangePluginRequest)(nil),       // 41: dunlin.admin.v1.ChangePluginRequest
+	(*ChangePluginReply)(nil),         // 42: dunlin.admin.v1.ChangePluginReply
+	(*CountClientsRequest)(nil),       // 43: dunlin.admin.v1.CountClientsRequest
+	(*CountClientsReply)(nil),         // 44: dunlin.admin.v1.CountClientsReply
+	(*StopRequest)(nil),               // 45: dunlin.admin.v1.StopRequest
+	(*StopReply)(nil),                 // 46: dunlin.admin.v1.StopReply
+	nil,                               // 47: dunlin.admin.v1.SetLogLevelReply.LevelsEntry
 }
 var file_admin_proto_depIdxs = []int32{
-	6,  // 0: dunlin.admin.v1.ListClientsReply.clients:type_name -> dunlin.admin.v1.ClientInfo
-	7,  // 1: dunlin.admin.v1.ClientInfo.session:type_name -> dunlin.admin.v1.SessionFigures
-	10, // 2: dunlin.admin.v1.ListSubscriptionsReply.subscriptions:type_name -> dunlin.admin.v1.Subscription
-	10, // 3: dunlin.admin.v1.ChangeSubscriptionRequest.subscription:type_name -> dunlin.admin.v1.Subscription
-	14, // 4: dunlin.admin.v1.ListRoutesReply.routes:type_name -> dunlin.admin.v1.Route
-	0,  // 5: dunlin.admin.v1.ListFiguresRequest.family:type_name -> dunlin.admin.v1.ListFiguresRequest.Family
-	17, // 6: dunlin.admin.v1.ListFiguresReply.figures:type_name -> dunlin.admin.v1.Figure
-	40, // 7: dunlin.admin.v1.SetLogLevelReply.levels:type_name -> dunlin.admin.v1.SetLogLevelReply.LevelsEntry
-	22, // 8: dunlin.admin.v1.ListAlarmsReply.alarms:type_name -> dunlin.admin.v1.Alarm
-	25, // 9: dunlin.admin.v1.ListBansReply.bans:type_name -> dunlin.admin.v1.Ban
-	29, // 10: dunlin.admin.v1.StatusReply.listeners:type_name -> dunlin.admin.v1.Listener
-	30, // 11: dunlin.admin.v1.StatusReply.counts:type_name -> dunlin.admin.v1.Counts
-	33, // 12: dunlin.admin.v1.ListPluginsReply.plugins:type_name -> dunlin.admin.v1.Plugin
-	1,  // 13: dunlin.admin.v1.ChangePluginRequest.change:type_name -> dunlin.admin.v1.ChangePluginRequest.Change
-	30, // 14: dunlin.admin.v1.CountClientsReply.counts:type_name -> dunlin.admin.v1.Counts
-	27, // 15: dunlin.admin.v1.Admin.Status:input_type -> dunlin.admin.v1.StatusRequest
-	31, // 16: dunlin.admin.v1.Admin.ListPlugins:input_type -> dunlin.admin.v1.ListPluginsRequest
-	34, // 17: dunlin.admin.v1.Admin.ChangePlugin:input_type -> dunlin.admin.v1.ChangePluginRequest
-	36, // 18: dunlin.admin.v1.Admin.CountClients:input_type -> dunlin.admin.v1.CountClientsRequest
-	38, // 19: dunlin.admin.v1.Admin.Stop:input_type -> dunlin.admin.v1.StopRequest
-	4,  // 20: dunlin.admin.v1.Admin.ListClients:input_type -> dunlin.admin.v1.ListClientsRequest
-	3,  // 21: dunlin.admin.v1.Admin.ShowClient:input_type -> dunlin.admin.v1.ClientRequest
-	3,  // 22: dunlin.admin.v1.Admin.KickClient:input_type -> dunlin.admin.v1.ClientRequest
-	3,  // 23: dunlin.admin.v1.Admin.CleanACLCache:input_type -> dunlin.admin.v1.ClientRequest
-	8,  // 24: dunlin.admin.v1.Admin.ListSubscriptions:input_type -> dunlin.admin.v1.ListSubscriptionsRequest
-	11, // 25: dunlin.admin.v1.Admin.ChangeSubscription:input_type -> dunlin.admin.v1.ChangeSubscriptionRequest
-	12, // 26: dunlin.admin.v1.Admin.ListRoutes:input_type -> dunlin.admin.v1.ListRoutesRequest
-	15, // 27: dunlin.admin.v1.Admin.ListFigures:input_type -> dunlin.admin.v1.ListFiguresRequest
-	18, // 28: dunlin.admin.v1.Admin.SetLogLevel:input_type -> dunlin.admin.v1.SetLogLevelRequest
-	20, // 29: dunlin.admin.v1.Admin.ListAlarms:input_type -> dunlin.admin.v1.ListAlarmsRequest
-	23, // 30: dunlin.admin.v1.Admin.ListBans:input_type -> dunlin.admin.v1.ListBansRequest
-	25, // 31: dunlin.admin.v1.Admin.AddBan:input_type -> dunlin.admin.v1.Ban
-	26, // 32: dunlin.admin.v1.Admin.DeleteBan:input_type -> dunlin.admin.v1.DeleteBanRequest
-	28, // 33: dunlin.admin.v1.Admin.Status:output_type -> dunlin.admin.v1.StatusReply
-	32, // 34: dunlin.admin.v1.Admin.ListPlugins:output_type -> dunlin.admin.v1.ListPluginsReply
-	35, // 35: dunlin.admin.v1.Admin.ChangePlugin:output_type -> dunlin.admin.v1.ChangePluginReply
-	37, // 36: dunlin.admin.v1.Admin.CountClients:output_type -> dunlin.admin.v1.CountClientsReply
-	39, // 37: dunlin.admin.v1.Admin.Stop:output_type -> dunlin.admin.v1.StopReply
-	5,  // 38: dunlin.admin.v1.Admin.ListClients:output_type -> dunlin.admin.v1.ListClientsReply
-	6,  // 39: dunlin.admin.v1.Admin.ShowClient:output_type -> dunlin.admin.v1.ClientInfo
-	2,  // 40: dunlin.admin.v1.Admin.KickClient:output_type -> dunlin.admin.v1.Done
-	2,  // 41: dunlin.admin.v1.Admin.CleanACLCache:output_type -> dunlin.admin.v1.Done
-	9,  // 42: dunlin.admin.v1.Admin.ListSubscriptions:output_type -> dunlin.admin.v1.ListSubscriptionsReply
-	2,  // 43: dunlin.admin.v1.Admin.ChangeSubscription:output_type -> dunlin.admin.v1.Done
-	13, // 44: dunlin.admin.v1.Admin.ListRoutes:output_type -> dunlin.admin.v1.ListRoutesReply
-	16, // 45: dunlin.admin.v1.Admin.ListFigures:output_type -> dunlin.admin.v1.ListFiguresReply
-	19, // 46: dunlin.admin.v1.Admin.SetLogLevel:output_type -> dunlin.admin.v1.SetLogLevelReply
-	21, // 47: dunlin.admin.v1.Admin.ListAlarms:output_type -> dunlin.admin.v1.ListAlarmsReply
-	24, // 48: dunlin.admin.v1.Admin.ListBans:output_type -> dunlin.admin.v1.ListBansReply
-	2,  // 49: dunlin.admin.v1.Admin.AddBan:output_type -> dunlin.admin.v1.Done
-	2,  // 50: dunlin.admin.v1.Admin.DeleteBan:output_type -> dunlin.admin.v1.Done
-	33, // [33:51] is the sub-list for method output_type
-	15, // [15:33] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	0,  // 0: dunlin.admin.v1.ChangeListenerRequest.action:type_name -> dunlin.admin.v1.ChangeListenerRequest.Action
+	6,  // 1: dunlin.admin.v1.ShowConfigReply.values:type_name -> dunlin.admin.v1.ConfigValue
+	13, // 2: dunlin.admin.v1.ListClientsReply.clients:type_name -> dunlin.admin.v1.ClientInfo
+	14, // 3: dunlin.admin.v1.ClientInfo.session:type_name -> dunlin.admin.v1.SessionFigures
+	17, // 4: dunlin.admin.v1.ListSubscriptionsReply.subscriptions:type_name -> dunlin.admin.v1.Subscription
+	17, // 5: dunlin.admin.v1.ChangeSubscriptionRequest.subscription:type_name -> dunlin.admin.v1.Subscription
+	21, // 6: dunlin.admin.v1.ListRoutesReply.routes:type_name -> dunlin.admin.v1.Route
+	1,  // 7: dunlin.admin.v1.ListFiguresRequest.family:type_name -> dunlin.admin.v1.ListFiguresRequest.Family
+	24, // 8: dunlin.admin.v1.ListFiguresReply.figures:type_name -> dunlin.admin.v1.Figure
+	47, // 9: dunlin.admin.v1.SetLogLevelReply.levels:type_name -> dunlin.admin.v1.SetLogLevelReply.LevelsEntry
+	29, // 10: dunlin.admin.v1.ListAlarmsReply.alarms:type_name -> dunlin.admin.v1.Alarm
+	32, // 11: dunlin.admin.v1.ListBansReply.bans:type_name -> dunlin.admin.v1.Ban
+	36, // 12: dunlin.admin.v1.StatusReply.listeners:type_name -> dunlin.admin.v1.Listener
+	37, // 13: dunlin.admin.v1.StatusReply.counts:type_name -> dunlin.admin.v1.Counts
+	40, // 14: dunlin.admin.v1.ListPluginsReply.plugins:type_name -> dunlin.admin.v1.Plugin
+	2,  // 15: dunlin.admin.v1.ChangePluginRequest.change:type_name -> dunlin.admin.v1.ChangePluginRequest.Change
+	37, // 16: dunlin.admin.v1.CountClientsReply.counts:type_name -> dunlin.admin.v1.Counts
+	34, // 17: dunlin.admin.v1.Admin.Status:input_type -> dunlin.admin.v1.StatusRequest
+	38, // 18: dunlin.admin.v1.Admin.ListPlugins:input_type -> dunlin.admin.v1.ListPluginsRequest
+	41, // 19: dunlin.admin.v1.Admin.ChangePlugin:input_type -> dunlin.admin.v1.ChangePluginRequest
+	43, // 20: dunlin.admin.v1.Admin.CountClients:input_type -> dunlin.admin.v1.CountClientsRequest
+	45, // 21: dunlin.admin.v1.Admin.Stop:input_type -> dunlin.admin.v1.StopRequest
+	11, // 22: dunlin.admin.v1.Admin.ListClients:input_type -> dunlin.admin.v1.ListClientsRequest
+	10, // 23: dunlin.admin.v1.Admin.ShowClient:input_type -> dunlin.admin.v1.ClientRequest
+	10, // 24: dunlin.admin.v1.Admin.KickClient:input_type -> dunlin.admin.v1.ClientRequest
+	10, // 25: dunlin.admin.v1.Admin.CleanACLCache:input_type -> dunlin.admin.v1.ClientRequest
+	15, // 26: dunlin.admin.v1.Admin.ListSubscriptions:input_type -> dunlin.admin.v1.ListSubscriptionsRequest
+	18, // 27: dunlin.admin.v1.Admin.ChangeSubscription:input_type -> dunlin.admin.v1.ChangeSubscriptionRequest
+	19, // 28: dunlin.admin.v1.Admin.ListRoutes:input_type -> dunlin.admin.v1.ListRoutesRequest
+	22, // 29: dunlin.admin.v1.Admin.ListFigures:input_type -> dunlin.admin.v1.ListFiguresRequest
+	25, // 30: dunlin.admin.v1.Admin.SetLogLevel:input_type -> dunlin.admin.v1.SetLogLevelRequest
+	27, // 31: dunlin.admin.v1.Admin.ListAlarms:input_type -> dunlin.admin.v1.ListAlarmsRequest
+	30, // 32: dunlin.admin.v1.Admin.ListBans:input_type -> dunlin.admin.v1.ListBansRequest
+	32, // 33: dunlin.admin.v1.Admin.AddBan:input_type -> dunlin.admin.v1.Ban
+	33, // 34: dunlin.admin.v1.Admin.DeleteBan:input_type -> dunlin.admin.v1.DeleteBanRequest
+	3,  // 35: dunlin.admin.v1.Admin.ChangeListener:input_type -> dunlin.admin.v1.ChangeListenerRequest
+	4,  // 36: dunlin.admin.v1.Admin.ShowConfig:input_type -> dunlin.admin.v1.ShowConfigRequest
+	7,  // 37: dunlin.admin.v1.Admin.ReloadConfig:input_type -> dunlin.admin.v1.ReloadConfigRequest
+	35, // 38: dunlin.admin.v1.Admin.Status:output_type -> dunlin.admin.v1.StatusReply
+	39, // 39: dunlin.admin.v1.Admin.ListPlugins:output_type -> dunlin.admin.v1.ListPluginsReply
+	42, // 40: dunlin.admin.v1.Admin.ChangePlugin:output_type -> dunlin.admin.v1.ChangePluginReply
+	44, // 41: dunlin.admin.v1.Admin.CountClients:output_type -> dunlin.admin.v1.CountClientsReply
+	46, // 42: dunlin.admin.v1.Admin.Stop:output_type -> dunlin.admin.v1.StopReply
+	12, // 43: dunlin.admin.v1.Admin.ListClients:output_type -> dunlin.admin.v1.ListClientsReply
+	13, // 44: dunlin.admin.v1.Admin.ShowClient:output_type -> dunlin.admin.v1.ClientInfo
+	9,  // 45: dunlin.admin.v1.Admin.KickClient:output_type -> dunlin.admin.v1.Done
+	9,  // 46: dunlin.admin.v1.Admin.CleanACLCache:output_type -> dunlin.admin.v1.Done
+	16, // 47: dunlin.admin.v1.Admin.ListSubscriptions:output_type -> dunlin.admin.v1.ListSubscriptionsReply
+	9,  // 48: dunlin.admin.v1.Admin.ChangeSubscription:output_type -> dunlin.admin.v1.Done
+	20, // 49: dunlin.admin.v1.Admin.ListRoutes:output_type -> dunlin.admin.v1.ListRoutesReply
+	23, // 50: dunlin.admin.v1.Admin.ListFigures:output_type -> dunlin.admin.v1.ListFiguresReply
+	26, // 51: dunlin.admin.v1.Admin.SetLogLevel:output_type -> dunlin.admin.v1.SetLogLevelReply
+	28, // 52: dunlin.admin.v1.Admin.ListAlarms:output_type -> dunlin.admin.v1.ListAlarmsReply
+	31, // 53: dunlin.admin.v1.Admin.ListBans:output_type -> dunlin.admin.v1.ListBansReply
+	9,  // 54: dunlin.admin.v1.Admin.AddBan:output_type -> dunlin.admin.v1.Done
+	9,  // 55: dunlin.admin.v1.Admin.DeleteBan:output_type -> dunlin.admin.v1.Done
+	9,  // 56: dunlin.admin.v1.Admin.ChangeListener:output_type -> dunlin.admin.v1.Done
+	5,  // 57: dunlin.admin.v1.Admin.ShowConfig:output_type -> dunlin.admin.v1.ShowConfigReply
+	8,  // 58: dunlin.admin.v1.Admin.ReloadConfig:output_type -> dunlin.admin.v1.ReloadConfigReply
+	38, // [38:59] is the sub-list for method output_type
+	17, // [17:38] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
@@ -2618,8 +2997,8 @@ func file_admin_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   39,
+			NumEnums:      3,
+			NumMessages:   45,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

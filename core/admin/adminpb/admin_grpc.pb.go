@@ -39,6 +39,9 @@ const (
 	Admin_ListBans_FullMethodName           = "/dunlin.admin.v1.Admin/ListBans"
 	Admin_AddBan_FullMethodName             = "/dunlin.admin.v1.Admin/AddBan"
 	Admin_DeleteBan_FullMethodName          = "/dunlin.admin.v1.Admin/DeleteBan"
+	Admin_ChangeListener_FullMethodName     = "/dunlin.admin.v1.Admin/ChangeListener"
+	Admin_ShowConfig_FullMethodName         = "/dunlin.admin.v1.Admin/ShowConfig"
+	Admin_ReloadConfig_FullMethodName       = "/dunlin.admin.v1.Admin/ReloadConfig"
 )
 
 // AdminClient is the client API for Admin service.
@@ -83,6 +86,13 @@ type AdminClient interface {
 	AddBan(ctx context.Context, in *Ban, opts ...grpc.CallOption) (*Done, error)
 	// DeleteBan ends a ban. NOT_FOUND.
 	DeleteBan(ctx context.Context, in *DeleteBanRequest, opts ...grpc.CallOption) (*Done, error)
+	// ChangeListener stops, starts or restarts one listener; clients stay.
+	// NOT_FOUND.
+	ChangeListener(ctx context.Context, in *ChangeListenerRequest, opts ...grpc.CallOption) (*Done, error)
+	// ShowConfig gives the values in force; secrets are left out.
+	ShowConfig(ctx context.Context, in *ShowConfigRequest, opts ...grpc.CallOption) (*ShowConfigReply, error)
+	// ReloadConfig applies the files anew, or nothing. FAILED_PRECONDITION.
+	ReloadConfig(ctx context.Context, in *ReloadConfigRequest, opts ...grpc.CallOption) (*ReloadConfigReply, error)
 }
 
 type adminClient struct {
@@ -273,6 +283,36 @@ func (c *adminClient) DeleteBan(ctx context.Context, in *DeleteBanRequest, opts 
 	return out, nil
 }
 
+func (c *adminClient) ChangeListener(ctx context.Context, in *ChangeListenerRequest, opts ...grpc.CallOption) (*Done, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Done)
+	err := c.cc.Invoke(ctx, Admin_ChangeListener_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) ShowConfig(ctx context.Context, in *ShowConfigRequest, opts ...grpc.CallOption) (*ShowConfigReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ShowConfigReply)
+	err := c.cc.Invoke(ctx, Admin_ShowConfig_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) ReloadConfig(ctx context.Context, in *ReloadConfigRequest, opts ...grpc.CallOption) (*ReloadConfigReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReloadConfigReply)
+	err := c.cc.Invoke(ctx, Admin_ReloadConfig_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdminServer is the server API for Admin service.
 // All implementations must embed UnimplementedAdminServer
 // for forward compatibility.
@@ -315,6 +355,13 @@ type AdminServer interface {
 	AddBan(context.Context, *Ban) (*Done, error)
 	// DeleteBan ends a ban. NOT_FOUND.
 	DeleteBan(context.Context, *DeleteBanRequest) (*Done, error)
+	// ChangeListener stops, starts or restarts one listener; clients stay.
+	// NOT_FOUND.
+	ChangeListener(context.Context, *ChangeListenerRequest) (*Done, error)
+	// ShowConfig gives the values in force; secrets are left out.
+	ShowConfig(context.Context, *ShowConfigRequest) (*ShowConfigReply, error)
+	// ReloadConfig applies the files anew, or nothing. FAILED_PRECONDITION.
+	ReloadConfig(context.Context, *ReloadConfigRequest) (*ReloadConfigReply, error)
 	mustEmbedUnimplementedAdminServer()
 }
 
@@ -378,6 +425,15 @@ func (UnimplementedAdminServer) AddBan(context.Context, *Ban) (*Done, error) {
 }
 func (UnimplementedAdminServer) DeleteBan(context.Context, *DeleteBanRequest) (*Done, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteBan not implemented")
+}
+func (UnimplementedAdminServer) ChangeListener(context.Context, *ChangeListenerRequest) (*Done, error) {
+	return nil, status.Error(codes.Unimplemented, "method ChangeListener not implemented")
+}
+func (UnimplementedAdminServer) ShowConfig(context.Context, *ShowConfigRequest) (*ShowConfigReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method ShowConfig not implemented")
+}
+func (UnimplementedAdminServer) ReloadConfig(context.Context, *ReloadConfigRequest) (*ReloadConfigReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReloadConfig not implemented")
 }
 func (UnimplementedAdminServer) mustEmbedUnimplementedAdminServer() {}
 func (UnimplementedAdminServer) testEmbeddedByValue()               {}
@@ -724,6 +780,60 @@ func _Admin_DeleteBan_Handler(srv interface{}, ctx context.Context, dec func(int
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_ChangeListener_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ChangeListenerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).ChangeListener(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_ChangeListener_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).ChangeListener(ctx, req.(*ChangeListenerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_ShowConfig_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ShowConfigRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).ShowConfig(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_ShowConfig_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).ShowConfig(ctx, req.(*ShowConfigRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_ReloadConfig_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReloadConfigRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).ReloadConfig(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_ReloadConfig_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).ReloadConfig(ctx, req.(*ReloadConfigRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Admin_ServiceDesc is the grpc.ServiceDesc for Admin service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -802,6 +912,18 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeleteBan",
 			Handler:    _Admin_DeleteBan_Handler,
+		},
+		{
+			MethodName: "ChangeListener",
+			Handler:    _Admin_ChangeListener_Handler,
+		},
+		{
+			MethodName: "ShowConfig",
+			Handler:    _Admin_ShowConfig_Handler,
+		},
+		{
+			MethodName: "ReloadConfig",
+			Handler:    _Admin_ReloadConfig_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
