@@ -5,53 +5,21 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/dunlinmq/dunlin/core/packet"
+	"github.com/dunlinmq/dunlin/core/plugin/event"
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
-
-// hookBinding is one hook of one version of a plugin. Immutable.
-type hookBinding struct {
-	HookSpec
-	scope   scope
-	onError OnError // "": by QoS, see messagePolicy
-	reason  packet.ReasonCode
-}
-
-// ops is how events of one type go to a plugin and their verdicts come back.
-type ops[E any] struct {
-	// wants tells whether the plugin is to be asked: undecided and in scope.
-	wants func(p *loaded, h *hookBinding, e *E) bool
-	// key is the event's connection.
-	key func(e *E) uint64
-	// encode writes one record.
-	encode func(w *encoder, k contract.Hook, e *E)
-	// apply writes the plugin's verdict into the event.
-	apply func(a *answer, e *E)
-	// fail applies the policy to an event whose plugin faulted.
-	fail func(h *hookBinding, e *E)
-	// records, if set, gives the topicstore services of the call: at[i] is the
-	// index in es of record i.
-	records func(p *loaded, es []E, at []int) Records
-}
-
-// answer is one verdict with what is needed to carry it out.
-type answer struct {
-	contract.Verdict
-	plugin *loaded
-	now    int64
-}
 
 // asking is the memory of one call; kept in a pool.
 type asking struct {
 	call Call
-	enc  encoder
+	enc  event.Encoder
 	at   []int // record -> event
-	ans  answer
+	ans  event.Answer
 }
 
 // ask asks plugin p about the events of one socket read: one call for all that
 // are in scope, more only above the limits of a frame.
-func ask[E any](p *loaded, k contract.Hook, es []E, o *ops[E]) {
+func ask[E any](p *loaded, k contract.Hook, es []E, o *event.Ops[E]) {
 	v := p.acquire()
 	if v == nil {
 		return
@@ -62,7 +30,7 @@ func ask[E any](p *loaded, k contract.Hook, es []E, o *ops[E]) {
 		return
 	}
 	i := 0
-	for i < len(es) && !o.wants(p, h, &es[i]) {
+	for i < len(es) && !o.Wants(&p.party, h, &es[i]) {
 		i++
 	}
 	if i == len(es) {
@@ -82,9 +50,9 @@ func ask[E any](p *loaded, k contract.Hook, es []E, o *ops[E]) {
 type turn[E any] struct {
 	plugin  *loaded
 	version *version
-	hook    *hookBinding
+	hook    *event.Binding
 	es      []E
-	ops     *ops[E]
+	ops     *event.Ops[E]
 	*asking
 }
 
@@ -94,15 +62,15 @@ func one[E any](e *E) []E { return unsafe.Slice(e, 1) }
 // fill encodes events from es[i] on into the frame, up to the limits of a
 // frame, and returns the index of the first event that is not in it.
 func (t *turn[E]) fill(i int) int {
-	t.enc.start(t.hook, t.plugin.now())
+	t.enc.Start(t.hook, t.plugin.now())
 	t.at = t.at[:0]
 	for ; i < len(t.es) && len(t.at) < t.version.maxRecords; i++ {
 		e := &t.es[i]
-		if !t.ops.wants(t.plugin, t.hook, e) {
+		if !t.ops.Wants(&t.plugin.party, t.hook, e) {
 			continue
 		}
 		n, size := t.enc.Count(), t.enc.Len()
-		t.ops.encode(&t.enc, t.hook.Hook, e)
+		t.ops.Encode(&t.enc, t.hook.Hook, e)
 		if n > 0 && t.enc.Len() > contract.MaxFrameBytes {
 			t.enc.Truncate(n, size)
 			break
@@ -116,33 +84,33 @@ func (t *turn[E]) fill(i int) int {
 func (t *turn[E]) carry() {
 	c := &t.call
 	c.Reset()
-	c.Hook, c.Frame, c.N, c.Hops = t.hook.Hook, t.enc.Frame(), len(t.at), t.enc.hops
-	c.Key = t.ops.key(&t.es[t.at[0]])
-	if t.ops.records != nil {
-		c.Records = t.ops.records(t.plugin, t.es, t.at)
+	c.Hook, c.Frame, c.N, c.Hops = t.hook.Hook, t.enc.Frame(), len(t.at), t.enc.Hops
+	c.Key = t.ops.Key(&t.es[t.at[0]])
+	if t.ops.Records != nil {
+		c.Records = t.ops.Records(&t.plugin.party, t.es, t.at)
 	}
 	err := t.version.inst.Call(t.version.ctx, c)
 	c.Records = nil
 	ans := &t.ans
-	ans.plugin, ans.now = t.plugin, t.enc.now
+	ans.Plugin, ans.Now = &t.plugin.party, t.enc.Now
 	for r, i := range t.at {
 		var fault error
 		ans.Verdict, fault = c.Verdict(r)
 		if fault == nil {
-			t.ops.apply(ans, &t.es[i])
+			t.ops.Apply(ans, &t.es[i])
 			continue
 		}
 		if err != nil {
 			fault = err
 		}
 		t.plugin.faulted(t.hook, fault)
-		t.ops.fail(t.hook, &t.es[i])
+		t.ops.Fail(t.hook, &t.es[i])
 	}
 	ans.Verdict = contract.Verdict{}
 }
 
 // faulted counts a fault of p that on_error had to answer, and logs it.
-func (p *loaded) faulted(h *hookBinding, err error) {
+func (p *loaded) faulted(h *event.Binding, err error) {
 	p.faults.Add(1)
 	p.log.Warn("plugin fault", zap.String("hook", h.Hook.String()), zap.Error(err))
 }

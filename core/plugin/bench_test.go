@@ -6,6 +6,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/dunlinmq/dunlin/core/hook"
+	"github.com/dunlinmq/dunlin/core/plugin/manifest"
 	"github.com/dunlinmq/dunlin/core/topicstore"
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
@@ -19,8 +20,8 @@ func BenchmarkManager(b *testing.B) {
 	m := New(Config{Hooks: &hook.Points{}, Store: topicstore.New(topicstore.Config{}), Log: zap.NewNop()})
 	pts := m.host.Hooks
 	p := m.enlist("a", 1)
-	prep := &prepared{transport: t, kind: "wasm", hooks: []Hook{{Name: "publish"}, {Name: "published", Filters: []string{"t/#"}}}}
-	prep.spec = &Spec{Name: "a", Manifest: &Manifest{}, Hooks: specs(prep.hooks)}
+	prep := &prepared{transport: t, kind: "wasm", hooks: []manifest.Hook{{Name: "publish"}, {Name: "published", Filters: []string{"t/#"}}}}
+	prep.spec = &Spec{Name: "a", Manifest: &manifest.Manifest{}, Hooks: specs(prep.hooks)}
 	t.plugins["a"] = &builtinPlugin{on: take}
 	v, err := prep.open(b.Context())
 	if err != nil {

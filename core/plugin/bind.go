@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"github.com/dunlinmq/dunlin/core/hook"
+	"github.com/dunlinmq/dunlin/core/plugin/event"
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
 
@@ -12,25 +13,25 @@ func (p *loaded) attach(k contract.Hook, blocking bool) (remove func()) {
 	s := hook.Spec{Owner: p.name, Order: p.order, Blocking: blocking}
 	switch k {
 	case contract.HookConnect:
-		return pts.ClientConnect.Add(s, func(e *hook.ConnectEvent) { ask(p, k, one(e), &connectOps) })
+		return pts.ClientConnect.Add(s, func(e *hook.ConnectEvent) { ask(p, k, one(e), &event.Connect) })
 	case contract.HookAuthenticate, contract.HookAuthContinue:
-		return pts.ClientAuthenticate.Add(s, func(e *hook.AuthEvent) { ask(p, k, one(e), &authOps) })
+		return pts.ClientAuthenticate.Add(s, func(e *hook.AuthEvent) { ask(p, k, one(e), &event.Authenticate) })
 	case contract.HookACL:
-		return pts.ClientCheckACL.Add(s, func(es []hook.ACLEvent) { ask(p, k, es, &aclOps) })
+		return pts.ClientCheckACL.Add(s, func(es []hook.ACLEvent) { ask(p, k, es, &event.ACL) })
 	case contract.HookSubscribe:
-		return pts.ClientSubscribe.Add(s, func(e *hook.SubscribeEvent) { ask(p, k, one(e), &subscribeOps) })
+		return pts.ClientSubscribe.Add(s, func(e *hook.SubscribeEvent) { ask(p, k, one(e), &event.Subscribe) })
 	case contract.HookUnsubscribe:
-		return pts.ClientUnsubscribe.Add(s, func(e *hook.UnsubscribeEvent) { ask(p, k, one(e), &unsubscribeOps) })
+		return pts.ClientUnsubscribe.Add(s, func(e *hook.UnsubscribeEvent) { ask(p, k, one(e), &event.Unsubscribe) })
 	case contract.HookPublish:
-		return pts.MessagePublish.Add(s, func(es []hook.PublishEvent) { ask(p, k, es, &publishOps) })
+		return pts.MessagePublish.Add(s, func(es []hook.PublishEvent) { ask(p, k, es, &event.Publish) })
 	case contract.HookWill:
-		return pts.MessageWill.Add(s, func(es []hook.PublishEvent) { ask(p, k, es, &publishOps) })
+		return pts.MessageWill.Add(s, func(es []hook.PublishEvent) { ask(p, k, es, &event.Publish) })
 	case contract.HookDeliver:
-		return pts.MessageDeliver.Add(s, func(es []hook.DeliverEvent) { ask(p, k, es, &deliverOps) })
+		return pts.MessageDeliver.Add(s, func(es []hook.DeliverEvent) { ask(p, k, es, &event.Deliver) })
 	case contract.HookRetainedStore:
-		return pts.RetainedStore.Add(s, func(es []hook.RetainEvent) { ask(p, k, es, &retainStoreOps) })
+		return pts.RetainedStore.Add(s, func(es []hook.RetainEvent) { ask(p, k, es, &event.RetainStore) })
 	case contract.HookRetainedRead:
-		return pts.RetainedRead.Add(s, func(e *hook.RetainedReadEvent) { ask(p, k, one(e), &retainReadOps) })
+		return pts.RetainedRead.Add(s, func(e *hook.RetainedReadEvent) { ask(p, k, one(e), &event.RetainRead) })
 	}
 	return p.attachObserver(k)
 }
@@ -41,31 +42,31 @@ func (p *loaded) attachObserver(k contract.Hook) (remove func()) {
 	s := hook.Spec{Owner: p.name, Order: p.order}
 	switch k {
 	case contract.HookConnected:
-		return pts.ClientConnected.Add(s, p.connection(k))
+		return pts.ClientConnected.Add(s, observe(p, k, &event.Connection))
 	case contract.HookDisconnected:
-		return pts.ClientDisconnected.Add(s, p.connection(k))
+		return pts.ClientDisconnected.Add(s, observe(p, k, &event.Connection))
 	case contract.HookSubscribed:
-		return pts.SessionSubscribed.Add(s, p.subscription(k))
+		return pts.SessionSubscribed.Add(s, observe(p, k, &event.Subscription))
 	case contract.HookUnsubscribed:
-		return pts.SessionUnsubscribed.Add(s, p.subscription(k))
+		return pts.SessionUnsubscribed.Add(s, observe(p, k, &event.Subscription))
 	case contract.HookSessionCreated:
-		return pts.SessionCreated.Add(s, p.session(k))
+		return pts.SessionCreated.Add(s, observe(p, k, &event.Session))
 	case contract.HookSessionResumed:
-		return pts.SessionResumed.Add(s, p.session(k))
+		return pts.SessionResumed.Add(s, observe(p, k, &event.Session))
 	case contract.HookSessionTakenOver:
-		return pts.SessionTakenOver.Add(s, p.session(k))
+		return pts.SessionTakenOver.Add(s, observe(p, k, &event.Session))
 	case contract.HookSessionExpired:
-		return pts.SessionExpired.Add(s, p.session(k))
+		return pts.SessionExpired.Add(s, observe(p, k, &event.Session))
 	case contract.HookSessionDiscarded:
-		return pts.SessionDiscarded.Add(s, p.session(k))
+		return pts.SessionDiscarded.Add(s, observe(p, k, &event.Session))
 	case contract.HookPublished:
-		return pts.MessagePublished.Add(s, p.message(k))
+		return pts.MessagePublished.Add(s, observe(p, k, &event.Message))
 	case contract.HookDelivered:
-		return pts.MessageDelivered.Add(s, p.message(k))
+		return pts.MessageDelivered.Add(s, observe(p, k, &event.Message))
 	case contract.HookAcked:
-		return pts.MessageAcked.Add(s, p.message(k))
+		return pts.MessageAcked.Add(s, observe(p, k, &event.Message))
 	case contract.HookDropped:
-		return pts.MessageDropped.Add(s, p.message(k))
+		return pts.MessageDropped.Add(s, observe(p, k, &event.Message))
 	}
 	return func() {}
 }

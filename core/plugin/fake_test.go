@@ -15,6 +15,7 @@ import (
 
 	"github.com/dunlinmq/dunlin/core/hook"
 	"github.com/dunlinmq/dunlin/core/message"
+	"github.com/dunlinmq/dunlin/core/plugin/manifest"
 	"github.com/dunlinmq/dunlin/core/topicstore"
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
@@ -142,7 +143,7 @@ func (f *fixture) config() Config {
 	return Config{
 		Loaded: filepath.Join(f.dir, "loaded_plugins"), Dirs: []string{filepath.Join(f.dir, "plugins")}, ConfigDir: filepath.Join(f.dir, "etc"),
 		AllowUnpinned: true, Node: "dunlin@test", Version: "0.1.0", WASM: f.transport, Hooks: f.points, Store: f.store,
-		Publish: f.publish, Secrets: Secrets{Env: os.LookupEnv, Dir: f.dir}, Log: zap.NewNop(),
+		Publish: f.publish, Secrets: manifest.Secrets{Env: os.LookupEnv, Dir: f.dir}, Log: zap.NewNop(),
 	}
 }
 

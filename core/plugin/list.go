@@ -15,7 +15,7 @@ type Info struct {
 	Grants      []string // capabilities in use
 	Status      Status
 	Failed      uint64             // records that the on_error policy answered, or observe records lost in a fault
-	Looped      uint64             // publications refused because of MaxHops
+	Looped      uint64             // publications refused because of event.MaxHops
 	Dropped     uint64             // observe records dropped because the queue was full or the plugin failed
 	Queued      int                // observe records that wait
 	Metrics     map[string]float64 // the plugin's own

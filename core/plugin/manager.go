@@ -12,6 +12,8 @@ import (
 
 	"github.com/dunlinmq/dunlin/core/hook"
 	"github.com/dunlinmq/dunlin/core/message"
+	"github.com/dunlinmq/dunlin/core/plugin/event"
+	"github.com/dunlinmq/dunlin/core/plugin/manifest"
 	"github.com/dunlinmq/dunlin/core/topicstore"
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
@@ -34,7 +36,7 @@ type Config struct {
 	// and must not keep the slice. nil: the capability publish is not offered.
 	Publish func([]*message.Message)
 
-	Secrets Secrets
+	Secrets manifest.Secrets
 	Log     *zap.Logger
 	Now     func() time.Time // nil: time.Now
 	// OpenTimeout bounds the opening of one plugin. 0: one minute.
@@ -88,6 +90,7 @@ func New(cfg Config) *Manager {
 	}
 	m := &Manager{host: &host{Config: cfg}, log: cfg.Log.Named("plugin"), stop: make(chan struct{}), extra: map[string]private{}}
 	m.host.pump = newPump(cfg.Publish)
+	m.host.source = manifest.Source{Dirs: cfg.Dirs, ConfigDir: cfg.ConfigDir, AllowUnpinned: cfg.AllowUnpinned, Secrets: cfg.Secrets}
 	return m
 }
 
@@ -96,7 +99,7 @@ func New(cfg Config) *Manager {
 func (m *Manager) StartAll(ctx context.Context) error {
 	m.change.Lock()
 	defer m.change.Unlock()
-	file, err := ReadLoaded(m.host.Loaded)
+	file, err := manifest.ReadLoaded(m.host.Loaded)
 	if err != nil {
 		return err
 	}
@@ -138,6 +141,7 @@ func (m *Manager) enlist(name string, order int) *loaded {
 		name: name, order: order, host: m.host, removes: map[contract.Hook]func(){}, queue: newQueue(),
 		log: limited(m.log.With(zap.String("plugin", name)), m.host.Now),
 	}
+	p.party = event.Plugin{Name: name, Store: m.host.Store, Now: m.host.Now, Looped: p.looped}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.extra[name] = private{keys: newKeys(m.host.Now), numbers: &numbers{}, outbox: &outbox{plugin: p, pump: m.host.pump}}
@@ -183,7 +187,7 @@ func (m *Manager) begin(p *loaded, v *version) {
 func (m *Manager) Load(name string) error {
 	m.change.Lock()
 	defer m.change.Unlock()
-	if err := checkName(name); err != nil {
+	if err := manifest.CheckName(name); err != nil {
 		return err
 	}
 	p, err := m.find(name)
@@ -193,7 +197,7 @@ func (m *Manager) Load(name string) error {
 	if p != nil {
 		return fmt.Errorf("%s: %w", name, ErrLoaded)
 	}
-	file, err := ReadLoaded(m.host.Loaded)
+	file, err := manifest.ReadLoaded(m.host.Loaded)
 	if err != nil {
 		return err
 	}
@@ -219,12 +223,12 @@ func (m *Manager) Unload(name string) error {
 	if err != nil {
 		return err
 	}
-	file, err := ReadLoaded(m.host.Loaded)
+	file, err := manifest.ReadLoaded(m.host.Loaded)
 	if err != nil {
 		return err
 	}
 	err = m.end(p)
-	if file.index(name) >= 0 {
+	if file.Index(name) >= 0 {
 		file.Set(name, false)
 		err = errors.Join(err, file.Write(m.host.Loaded))
 	}
@@ -341,13 +345,13 @@ func (m *Manager) versions() []*version {
 
 // place finds an order for name between the running plugins that stand before
 // and after it in the file. Those keep theirs.
-func (m *Manager) place(file *Loaded, name string) int {
+func (m *Manager) place(file *manifest.Loaded, name string) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	at := file.index(name)
+	at := file.Index(name)
 	low, high := 0, 0
 	for _, p := range m.plugins {
-		if i := file.index(p.name); i >= 0 && i < at {
+		if i := file.Index(p.name); i >= 0 && i < at {
 			low = p.order
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/dunlinmq/dunlin/core/hook"
+	"github.com/dunlinmq/dunlin/core/plugin/event"
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
 
@@ -33,7 +34,7 @@ type queue struct {
 	dropped atomic.Uint64
 
 	mu   sync.Mutex
-	enc  encoder
+	enc  event.Encoder
 	skip int // bytes at the front that were dropped
 	gone int // records there
 }
@@ -42,26 +43,33 @@ func newQueue() *queue {
 	return &queue{poke: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 }
 
-// observe encodes one event into p's queue. put is called under the queue's lock.
-func (p *loaded) observe(k contract.Hook, in func(s *scope) bool, put func(w *encoder)) {
-	v := p.cur.Load()
-	if v == nil || v.hooks[k] == nil || !in(&v.hooks[k].scope) {
-		return
+// observe is the callback that encodes events into p's queue, under its lock.
+func observe[E any](p *loaded, k contract.Hook, o *event.Observed[E]) hook.Observe[E] {
+	return func(e *E) {
+		v := p.cur.Load()
+		if v == nil || v.hooks[k] == nil || !o.Wants(&p.party, v.hooks[k], e) {
+			return
+		}
+		now := p.now()
+		q := p.queue
+		q.mu.Lock()
+		q.enc.Use(v.hooks[k])
+		q.enc.Now = now
+		o.Encode(&q.enc, k, e)
+		n := q.bound()
+		q.mu.Unlock()
+		if n == 1 || n == observeBatch {
+			q.wake()
+		}
 	}
-	now := p.now()
-	q := p.queue
-	q.mu.Lock()
-	q.enc.use(v.hooks[k])
-	q.enc.now = now
-	put(&q.enc)
+}
+
+// bound drops what is too much and returns what is left. mu is held.
+func (q *queue) bound() int {
 	for q.waiting() > maxObserved || q.enc.Len()-q.skip > maxObservedBytes && q.waiting() > 1 {
 		q.dropOldest()
 	}
-	n := q.waiting()
-	q.mu.Unlock()
-	if n == 1 || n == observeBatch {
-		q.wake()
-	}
+	return q.waiting()
 }
 
 func (q *queue) wake() {
@@ -91,12 +99,12 @@ func (q *queue) dropOldest() {
 func (q *queue) take(buf []byte) (frame []byte, n int, hops uint8) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	frame, n, hops = q.enc.Frame()[q.skip:], q.waiting(), q.enc.hops
+	frame, n, hops = q.enc.Frame()[q.skip:], q.waiting(), q.enc.Hops
 	if buf == nil { // the writer must not go on in the memory that leaves
 		buf = make([]byte, 0, 1<<10)
 	}
 	q.enc.Reset(buf)
-	q.skip, q.gone, q.enc.hops = 0, 0, 0
+	q.skip, q.gone, q.enc.Hops = 0, 0, 0
 	return frame, n, hops
 }
 
@@ -162,76 +170,5 @@ func (p *loaded) hand(c *Call, frame []byte, n int, hops uint8) {
 		}
 		v.release()
 		frame, n = frame[size:], n-k
-	}
-}
-
-// connection observes connected and disconnected.
-func (p *loaded) connection(k contract.Hook) hook.Observe[hook.ConnectionEvent] {
-	return func(e *hook.ConnectionEvent) {
-		p.observe(k, func(s *scope) bool { return s.client(e.Client) }, func(w *encoder) {
-			h := w.head(k, e.Client)
-			if !e.At.IsZero() {
-				h.Time = uint64(e.At.UnixNano())
-			}
-			if k == contract.HookDisconnected {
-				h.Aux = uint32(e.Reason)
-			} else if e.Client != nil {
-				h.Aux = uint32(e.Client.KeepAlive)
-			}
-			w.Begin(h)
-			w.client(e.Client, nil)
-			if k == contract.HookDisconnected {
-				w.String(contract.SlotDisconnectReason, e.Text)
-			}
-			w.End()
-		})
-	}
-}
-
-// subscription observes subscribed and unsubscribed.
-func (p *loaded) subscription(k contract.Hook) hook.Observe[hook.SubscriptionEvent] {
-	return func(e *hook.SubscriptionEvent) {
-		p.observe(k, func(s *scope) bool { return s.client(e.Client) && s.filter(e.Filter) }, func(w *encoder) {
-			w.subscription(k, e)
-		})
-	}
-}
-
-// session observes the session hooks.
-func (p *loaded) session(k contract.Hook) hook.Observe[hook.SessionEvent] {
-	return func(e *hook.SessionEvent) {
-		p.observe(k, func(s *scope) bool { return s.client(e.Client) }, func(w *encoder) {
-			h := w.head(k, e.Client)
-			if !e.At.IsZero() {
-				h.Time = uint64(e.At.UnixNano())
-			}
-			w.Begin(h)
-			if e.Client != nil {
-				w.client(e.Client, nil)
-			} else {
-				w.String(contract.SlotClientID, e.ClientID)
-			}
-			w.End()
-		})
-	}
-}
-
-// message observes published, delivered, acked and dropped.
-func (p *loaded) message(k contract.Hook) hook.Observe[hook.MessageEvent] {
-	return func(e *hook.MessageEvent) {
-		if p.ownMessage(e.Msg) {
-			return
-		}
-		p.observe(k, func(s *scope) bool { return s.message(e.Client, e.Msg) }, func(w *encoder) {
-			w.openMessage(k, e.Client, e.Msg)
-			if e.Client != nil {
-				w.who(e.Client)
-			} else {
-				w.optional(contract.SlotClientID, e.ClientID)
-			}
-			w.messageSlots(e.Msg)
-			w.optional(contract.SlotReason, e.Reason)
-			w.End()
-		})
 	}
 }

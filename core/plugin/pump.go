@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/dunlinmq/dunlin/core/message"
+	"github.com/dunlinmq/dunlin/core/plugin/event"
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
 
@@ -95,11 +96,11 @@ func (o *outbox) Publish(record []byte, hops uint8) error {
 	if err != nil || len(rest) > 0 || contract.CheckPublish(r) != nil {
 		return contract.ErrnoInvalid
 	}
-	if hops >= MaxHops {
+	if hops >= event.MaxHops {
 		o.plugin.looped()
 		return contract.ErrnoQuota
 	}
-	m := publication(r, o.plugin.name, hops, o.plugin.now())
+	m := event.Publication(r, o.plugin.name, hops, o.plugin.now())
 	q := o.pump
 	q.mu.Lock()
 	full := o.waiting >= maxPending || o.bytes+m.Size() > maxPendingBytes

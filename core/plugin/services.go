@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/dunlinmq/dunlin/core/plugin/event"
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
 
@@ -29,9 +30,6 @@ func Errno(err error) contract.Errno {
 	}
 }
 
-// MaxHops bounds how often a message may be published on by plugins.
-const MaxHops = 8
-
 // Publisher takes the publications of one plugin (capability "publish"). It never
 // blocks and calls no hook before it returns: publications are queued and leave
 // in order.
@@ -39,7 +37,7 @@ type Publisher interface {
 	// Publish queues one publish record of the contract. The bytes are borrowed.
 	// hops is the hop count of what caused it: Call.Hops during a call, the
 	// highest of the frames in flight for a process, else 0. ErrnoQuota: the
-	// plugin's queue is full or MaxHops is reached; ErrnoInvalid: bad record.
+	// plugin's queue is full or event.MaxHops is reached; ErrnoInvalid: bad record.
 	Publish(record []byte, hops uint8) error
 }
 
@@ -66,22 +64,8 @@ type Metrics interface {
 	Add(name string, kind int32, v float64) error
 }
 
-// Records are the messages behind the records of one retained_store or
-// retained_read call (capability "topicstore"). record counts from 0 over the
-// whole Call, also when the transport splits it. The methods must be called
-// during the Call only, from any one goroutine at a time; later calls are ErrnoDenied.
-type Records interface {
-	// Put keeps the message of a retained_store record under its topic, for at
-	// most ttl (0: as the message's own expiry says). ErrnoQuota: the store is full.
-	Put(record int, ttl time.Duration) error
-	// Delete removes what is kept for the topic of a retained_store record. ErrnoNotFound.
-	Delete(record int) error
-	// Deliver sends what matches the filter of a retained_read record to the
-	// client of that record, in order, at the pace of that client.
-	Deliver(record int) error
-	// Count tells how many messages are kept for filter. "": all that is kept.
-	Count(filter string) int
-}
+// Records are the topicstore services of one retained call; see there.
+type Records = event.Records
 
 // Services is what the host grants one plugin. A nil service is not granted:
 // a transport must refuse a module that imports it. Records come per Call.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/dunlinmq/dunlin/core/hook"
 	"github.com/dunlinmq/dunlin/core/message"
+	"github.com/dunlinmq/dunlin/core/plugin/event"
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
 
@@ -54,7 +55,7 @@ func TestPublications(t *testing.T) {
 			t.Fatalf("message %d: %+v", i, m)
 		}
 	}
-	if err := pub.Publish(record("t", ""), MaxHops); Errno(err) != contract.ErrnoQuota {
+	if err := pub.Publish(record("t", ""), event.MaxHops); Errno(err) != contract.ErrnoQuota {
 		t.Errorf("hops: %v", err)
 	}
 	for _, bad := range [][]byte{nil, {1, 2}, record("a/#", ""), append(record("t", ""), record("t", "")...)} {
@@ -144,11 +145,8 @@ func TestRetained(t *testing.T) {
 		t.Errorf("%v, done %v", ms, done)
 	}
 	e.Replay[0].Close()
-	if n := (&storing{store: f.store}).Count(""); n != 2 {
+	if n := f.store.Count(); n != 2 {
 		t.Errorf("%d kept", n)
-	}
-	if n := (&reading{store: f.store}).Count("a/+"); n != 1 {
-		t.Errorf("%d kept for a/+", n)
 	}
 }
 
@@ -229,32 +227,6 @@ func TestLogRate(t *testing.T) {
 	all := logs.All()
 	if last := all[len(all)-1].ContextMap(); last["suppressed"] != int64(7) || last["a"] != "b" {
 		t.Errorf("fields %v", last)
-	}
-}
-
-func TestOverlap(t *testing.T) {
-	for _, c := range []struct {
-		a, b string
-		want bool
-	}{
-		{"a", "a", true}, {"a", "b", false}, {"a/b", "a/+", true}, {"a/b", "a", false}, {"a/#", "a", true}, {"a/#", "a/b/c", true},
-		{"+/b", "a/+", true}, {"+/b", "a/c", false}, {"#", "a/b", true}, {"#", "$SYS/a", false}, {"+/a", "$SYS/a", false}, {"$SYS/#", "$SYS/a", true},
-		{"$SYS/#", "#", false}, {"a/+/c", "a/b/#", true}, {"a/+", "a/b/c", false}, {"a//b", "a/+/b", true}, {"a/b/#", "a", false},
-	} {
-		if overlap(c.a, c.b) != c.want || overlap(c.b, c.a) != c.want {
-			t.Errorf("overlap(%q, %q) is not %v", c.a, c.b, c.want)
-		}
-	}
-	s := newScope(&Hook{Filters: []string{"a/b", "c/+"}})
-	for f, want := range map[string]bool{"$share/g/a/+": true, "$share/g/x": false, "c/#": true, "a": false} {
-		if s.filter(f) != want {
-			t.Errorf("filter %q: not %v", f, want)
-		}
-	}
-	yes := true
-	s = newScope(&Hook{When: When{Retain: &yes}})
-	if s.flags(0, false) || !s.flags(0, true) {
-		t.Error("when.retain does not hold")
 	}
 }
 

@@ -1,8 +1,8 @@
-// Package plugin runs the broker's plugins: it reads loaded_plugins, manifests
-// and operator files, checks hashes and grants, opens each plugin through a
-// [Transport], binds it to the hook points and replaces or removes it while the
-// broker runs. It refuses to know how a plugin is carried out (WASM, process)
-// and what a plugin decides.
+// Package plugin runs the broker's plugins: it opens what loaded_plugins names
+// through a [Transport], binds each plugin to the hook points, asks and tells it,
+// gives it the services that were granted, and replaces or removes it while the
+// broker runs. It refuses to know how a plugin is carried out (WASM, process),
+// what its files say (manifest) and what an event means (event).
 package plugin
 
 import (
@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/dunlinmq/dunlin/core/plugin/manifest"
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
 
@@ -86,7 +87,7 @@ type HookSpec struct {
 // Spec is everything a transport needs to open one plugin. It is immutable.
 type Spec struct {
 	Name     string
-	Manifest *Manifest
+	Manifest *manifest.Manifest
 	Hooks    []HookSpec
 	// Code is the artefact, byte for byte as it was hashed: the WASM module, or
 	// the executable. A process transport must run these bytes and not the path.
@@ -109,4 +110,4 @@ type Spec struct {
 }
 
 // Granted tells whether capability c was granted.
-func (s *Spec) Granted(c string) bool { return covers(s.Grants, c) }
+func (s *Spec) Granted(c string) bool { return manifest.Covers(s.Grants, c) }

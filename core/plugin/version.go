@@ -8,6 +8,8 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/dunlinmq/dunlin/core/plugin/event"
+	"github.com/dunlinmq/dunlin/core/plugin/manifest"
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
 
@@ -19,7 +21,7 @@ type version struct {
 	kind       string // "wasm" or "process"
 	blocking   bool
 	maxRecords int
-	hooks      [contract.MaxHook + 1]*hookBinding
+	hooks      [contract.MaxHook + 1]*event.Binding
 	set        contract.HookSet
 	ctx        context.Context // of calls; ends when the version is closed for good
 	cancel     context.CancelFunc
@@ -77,6 +79,7 @@ type loaded struct {
 	order int
 	host  *host
 	log   *zap.Logger
+	party event.Plugin // p as events see it
 
 	cur    atomic.Pointer[version] // nil: unloaded
 	faults atomic.Uint64           // records that on_error answered
@@ -91,8 +94,9 @@ type loaded struct {
 // host is what all plugins of a manager share.
 type host struct {
 	Config
-	pool sync.Pool // *asking
-	pump *pump
+	source manifest.Source
+	pool   sync.Pool // *asking
+	pump   *pump
 }
 
 // acquire returns the current version, kept open until its release; nil when
@@ -127,5 +131,5 @@ func (p *loaded) done(a *asking) {
 // looped counts a publication that would have gone round too often.
 func (p *loaded) looped() {
 	p.loops.Add(1)
-	p.log.Warn("publication refused: it has been published on by too many plugins", zap.Int("max_hops", MaxHops))
+	p.log.Warn("publication refused: it has been published on by too many plugins", zap.Int("max_hops", event.MaxHops))
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/dunlinmq/dunlin/core/hook"
 	"github.com/dunlinmq/dunlin/core/message"
 	"github.com/dunlinmq/dunlin/core/plugin"
+	"github.com/dunlinmq/dunlin/core/plugin/manifest"
 	"github.com/dunlinmq/dunlin/core/plugin/rpc"
 	"github.com/dunlinmq/dunlin/core/plugin/wasm"
 	"github.com/dunlinmq/dunlin/core/router"
@@ -32,7 +33,7 @@ func (s *Server) startPlugins(ctx context.Context) error {
 		Node:          s.cfg.Node.Name, Version: s.opts.Version,
 		WASM: guests, Process: s.processes,
 		Hooks: s.hooks, Store: s.retained, Publish: s.publishAll, Log: s.opts.Log,
-		Secrets: plugin.Secrets{Env: os.LookupEnv, Dir: s.cfg.Plugins.EtcDir},
+		Secrets: manifest.Secrets{Env: os.LookupEnv, Dir: s.cfg.Plugins.EtcDir},
 	})
 	if err := s.plugins.StartAll(ctx); err != nil {
 		s.processes.Close()

@@ -21,6 +21,8 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/dunlinmq/dunlin/core/plugin"
+	"github.com/dunlinmq/dunlin/core/plugin/event"
+	"github.com/dunlinmq/dunlin/core/plugin/manifest"
 	"github.com/dunlinmq/dunlin/core/plugin/rpc"
 	"github.com/dunlinmq/dunlin/core/plugin/wasm"
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
@@ -48,7 +50,7 @@ type Published struct {
 // Plugin is a plugin that runs in a host.
 type Plugin struct {
 	Log      *observer.ObservedLogs // what the plugin has logged
-	Manifest *plugin.Manifest
+	Manifest *manifest.Manifest
 
 	instance plugin.Instance
 	out      chan Published
@@ -111,7 +113,7 @@ func (src Source) prepare(t testing.TB) (p *Plugin, err error) {
 		}
 	}
 	p = &Plugin{out: make(chan Published, 4096)}
-	p.Manifest, err = plugin.ParseManifest("plugin.toml", text)
+	p.Manifest, err = manifest.ParseManifest("plugin.toml", text)
 	return p, err
 }
 
@@ -225,7 +227,7 @@ func (p *Plugin) Frame(k contract.Hook) *contract.Writer {
 
 // Call hands the frame to the plugin and returns the verdicts. A fault of the
 // plugin ends the test.
-func (p *Plugin) Call(t testing.TB, k contract.Hook, w *contract.Writer, records plugin.Records) []contract.Verdict {
+func (p *Plugin) Call(t testing.TB, k contract.Hook, w *contract.Writer, records event.Records) []contract.Verdict {
 	t.Helper()
 	c := &plugin.Call{Hook: k, Frame: w.Frame(), N: w.Count(), Records: records, Observe: k.Class() == contract.Observe}
 	if err := p.instance.Call(t.Context(), c); err != nil {

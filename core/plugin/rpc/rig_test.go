@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/dunlinmq/dunlin/core/plugin"
+	"github.com/dunlinmq/dunlin/core/plugin/manifest"
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
 
@@ -98,7 +99,7 @@ type rig struct {
 
 func spec(code []byte, s *services, log *zap.Logger) *plugin.Spec {
 	sp := &plugin.Spec{
-		Name: "plug", Manifest: &plugin.Manifest{Name: "plug"}, Code: code, Path: "plug", Config: []byte("{}"),
+		Name: "plug", Manifest: &manifest.Manifest{Name: "plug"}, Code: code, Path: "plug", Config: []byte("{}"),
 		Grants: []string{"publish", "topicstore", "metric"}, Log: log, Node: "n",
 		Services: plugin.Services{Publish: s, Metrics: s, TopicStore: true, Now: time.Now},
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/dunlinmq/dunlin/core/plugin"
+	"github.com/dunlinmq/dunlin/core/plugin/manifest"
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
 
@@ -80,7 +81,7 @@ func TestRealGuests(t *testing.T) {
 // What goes wrong inside Go's runtime is the record's fault and has its words.
 func TestGoGuestFaults(t *testing.T) {
 	s := spec(t, goCode(t))
-	s.Manifest = &plugin.Manifest{MemoryPages: 256}
+	s.Manifest = &manifest.Manifest{MemoryPages: 256}
 	p := open(t, 1, s)
 	for topic, want := range map[string]string{
 		"panic": "the topic says so", "exit": "exited with code 7", "hoard": "", "wait": "deadlock",
@@ -106,7 +107,7 @@ func TestGoGuestFaults(t *testing.T) {
 // A Go guest may make garbage within the fuel of one record.
 func TestGoGuestCollectsGarbage(t *testing.T) {
 	s := spec(t, goCode(t))
-	s.Manifest = &plugin.Manifest{MemoryPages: 512}
+	s.Manifest = &manifest.Manifest{MemoryPages: 512}
 	p := open(t, 1, s)
 	for range 50 {
 		c := topics(1, "garbage")

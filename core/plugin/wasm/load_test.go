@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/dunlinmq/dunlin/core/plugin"
+	"github.com/dunlinmq/dunlin/core/plugin/manifest"
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
 
@@ -83,7 +84,7 @@ func TestWrongHash(t *testing.T) {
 // The guest's memory limit is the manifest's.
 func TestMemoryLimit(t *testing.T) {
 	s := spec(t, read(t, "acts.wasm"))
-	s.Manifest = &plugin.Manifest{MemoryPages: 1}
+	s.Manifest = &manifest.Manifest{MemoryPages: 1}
 	if _, err := transport(t, 1).Open(context.Background(), s); err == nil || !strings.Contains(err.Error(), "memory") {
 		t.Errorf("err = %v", err)
 	}

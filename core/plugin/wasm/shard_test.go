@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/dunlinmq/dunlin/core/plugin"
+	"github.com/dunlinmq/dunlin/core/plugin/manifest"
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
 
@@ -47,11 +48,11 @@ func TestAffinity(t *testing.T) {
 
 func TestShards(t *testing.T) {
 	for _, c := range []struct {
-		m    plugin.Manifest
+		m    manifest.Manifest
 		want int
 	}{
-		{plugin.Manifest{}, 4}, {plugin.Manifest{MaxInstances: 2}, 2}, {plugin.Manifest{MaxInstances: 9}, 4},
-		{plugin.Manifest{State: plugin.StateShared}, 1},
+		{manifest.Manifest{}, 4}, {manifest.Manifest{MaxInstances: 2}, 2}, {manifest.Manifest{MaxInstances: 9}, 4},
+		{manifest.Manifest{State: manifest.StateShared}, 1},
 	} {
 		s := spec(t, read(t, "acts.wasm"))
 		c.m.MemoryPages, s.Manifest = 64, &c.m

@@ -24,6 +24,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/dunlinmq/dunlin/core/plugin"
+	"github.com/dunlinmq/dunlin/core/plugin/manifest"
 	"github.com/dunlinmq/dunlin/core/plugin/wasm/fuel"
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
@@ -171,7 +172,7 @@ func (t *Transport) plugin(s *plugin.Spec) *Plugin {
 		if m.MaxInstances > 0 {
 			n = min(n, m.MaxInstances)
 		}
-		if m.State == plugin.StateShared {
+		if m.State == manifest.StateShared {
 			n = 1
 		}
 	}

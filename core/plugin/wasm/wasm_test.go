@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/dunlinmq/dunlin/core/plugin"
+	"github.com/dunlinmq/dunlin/core/plugin/manifest"
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
 
@@ -112,7 +113,7 @@ func spec(t testing.TB, code []byte) *plugin.Spec {
 	f := &fakes{metrics: map[string]float64{}}
 	return &plugin.Spec{
 		Name: t.Name(), Code: code, Log: zap.NewNop(),
-		Manifest: &plugin.Manifest{MemoryPages: 64},
+		Manifest: &manifest.Manifest{MemoryPages: 64},
 		Services: plugin.Services{
 			Publish: f, Metrics: f, KV: &fakeKV{values: map[string]string{}}, TopicStore: true,
 		},

@@ -1,22 +1,23 @@
-package plugin
+package event
 
 import (
 	"time"
 
 	"github.com/dunlinmq/dunlin/core/hook"
+	"github.com/dunlinmq/dunlin/core/plugin/manifest"
 	"github.com/dunlinmq/dunlin/core/topicstore"
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
 
-// retainStoreOps serve retained_store. A provider's own messages are kept like
+// RetainStore serves retained_store. A provider's own messages are kept like
 // anybody's.
-var retainStoreOps = ops[hook.RetainEvent]{
-	wants: func(_ *loaded, h *hookBinding, e *hook.RetainEvent) bool {
-		return e.Verdict == hook.Next && h.scope.message(e.Client, e.Msg)
+var RetainStore = Ops[hook.RetainEvent]{
+	Wants: func(_ *Plugin, h *Binding, e *hook.RetainEvent) bool {
+		return e.Verdict == hook.Next && h.Scope.message(e.Client, e.Msg)
 	},
-	key:    func(e *hook.RetainEvent) uint64 { return connOf(e.Client) },
-	encode: func(w *encoder, k contract.Hook, e *hook.RetainEvent) { w.message(k, e.Client, e.Msg) },
-	apply: func(a *answer, e *hook.RetainEvent) {
+	Key:    func(e *hook.RetainEvent) uint64 { return connOf(e.Client) },
+	Encode: func(w *Encoder, k contract.Hook, e *hook.RetainEvent) { w.message(k, e.Client, e.Msg) },
+	Apply: func(a *Answer, e *hook.RetainEvent) {
 		switch a.Action {
 		case contract.Deny:
 			e.Verdict, e.Reason = hook.Deny, a.reason()
@@ -26,30 +27,30 @@ var retainStoreOps = ops[hook.RetainEvent]{
 			e.Verdict = hook.Drop
 		}
 	},
-	fail: func(h *hookBinding, e *hook.RetainEvent) {
-		switch h.messagePolicy(e.Msg.QoS) {
-		case OnErrorDeny, OnErrorPark:
-			e.Verdict, e.Reason = hook.Deny, h.reason
+	Fail: func(h *Binding, e *hook.RetainEvent) {
+		switch h.policy(e.Msg.QoS) {
+		case manifest.OnErrorDeny, manifest.OnErrorPark:
+			e.Verdict, e.Reason = hook.Deny, h.Reason
 		}
 	},
-	records: func(p *loaded, es []hook.RetainEvent, at []int) Records {
-		return &storing{store: p.host.Store, now: p.now(), es: es, at: at}
+	Records: func(p *Plugin, es []hook.RetainEvent, at []int) Records {
+		return &storing{store: p.Store, now: p.now(), es: es, at: at}
 	},
 }
 
-// retainReadOps serve retained_read.
-var retainReadOps = ops[hook.RetainedReadEvent]{
-	wants: func(_ *loaded, h *hookBinding, e *hook.RetainedReadEvent) bool {
-		return h.scope.client(e.Client) && h.scope.filter(e.Filter)
+// RetainRead serves retained_read.
+var RetainRead = Ops[hook.RetainedReadEvent]{
+	Wants: func(_ *Plugin, h *Binding, e *hook.RetainedReadEvent) bool {
+		return h.Scope.client(e.Client) && h.Scope.filter(e.Filter)
 	},
-	key: func(e *hook.RetainedReadEvent) uint64 { return connOf(e.Client) },
-	encode: func(w *encoder, k contract.Hook, e *hook.RetainedReadEvent) {
+	Key: func(e *hook.RetainedReadEvent) uint64 { return connOf(e.Client) },
+	Encode: func(w *Encoder, k contract.Hook, e *hook.RetainedReadEvent) {
 		w.subscription(k, &hook.SubscriptionEvent{Client: e.Client, Filter: e.Filter, Opts: e.Opts, New: e.New})
 	},
-	apply: func(*answer, *hook.RetainedReadEvent) {},
-	fail:  func(*hookBinding, *hook.RetainedReadEvent) {},
-	records: func(p *loaded, es []hook.RetainedReadEvent, at []int) Records {
-		return &reading{store: p.host.Store, es: es, at: at}
+	Apply: func(*Answer, *hook.RetainedReadEvent) {},
+	Fail:  func(*Binding, *hook.RetainedReadEvent) {},
+	Records: func(p *Plugin, es []hook.RetainedReadEvent, at []int) Records {
+		return &reading{store: p.Store, es: es, at: at}
 	},
 }
 

@@ -1,4 +1,4 @@
-package plugin
+package manifest
 
 import (
 	"fmt"
@@ -32,8 +32,8 @@ func checkCapability(c string) error {
 	return nil
 }
 
-// covers tells whether one of grants gives capability c.
-func covers(grants []string, c string) bool {
+// Covers tells whether one of grants gives capability c.
+func Covers(grants []string, c string) bool {
 	return slices.Contains(free, c) || slices.Contains(grants, c)
 }
 
@@ -41,7 +41,7 @@ func covers(grants []string, c string) bool {
 func missing(requested, grants []string) []string {
 	var names []string
 	for _, c := range requested {
-		if !covers(grants, c) {
+		if !Covers(grants, c) {
 			names = append(names, c)
 		}
 	}

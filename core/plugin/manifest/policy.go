@@ -1,4 +1,4 @@
-package plugin
+package manifest
 
 import (
 	"time"
@@ -20,20 +20,26 @@ const (
 	OnErrorPark  OnError = "park"  // as deny; the name for "hold, then deny"
 )
 
+// DefaultPark is how long the frames of a process that is down are held.
+const DefaultPark = 2 * time.Second
+
 const (
 	defaultTimeout = time.Second     // per frame
 	loginTimeout   = 5 * time.Second // connect, authenticate, auth_continue
-	defaultPark    = 2 * time.Second
 )
 
-// hookDefaults is what the broker fixes for one hook beside the contract.
-type hookDefaults struct {
-	policies []OnError // that make sense; nil: the hook is never called
-	onError  OnError   // "": publish: drop at QoS 0, park at QoS 1 and 2
-	reason   packet.ReasonCode
-	timeout  time.Duration
-	topics   bool // events have a topic or filter: filters apply
+// Defaults is what the broker fixes for one hook beside the contract.
+type Defaults struct {
+	Policies []OnError         // that make sense; nil: the hook is never called
+	OnError  OnError           // "": publish: drop at QoS 0, park at QoS 1 and 2
+	Reason   packet.ReasonCode // of a refusal by OnError
+	Timeout  time.Duration     // per frame
+	Topics   bool              // events have a topic or filter: filters apply
 }
+
+// DefaultsOf is the broker's row for a hook; the zero row for one that it never
+// calls.
+func DefaultsOf(k contract.Hook) Defaults { return defaults[k] }
 
 var (
 	decisions = []OnError{OnErrorDeny, OnErrorAllow, OnErrorNext, OnErrorPark}
@@ -42,7 +48,7 @@ var (
 )
 
 // defaults is the table of contract C.7.
-var defaults = map[contract.Hook]hookDefaults{
+var defaults = map[contract.Hook]Defaults{
 	contract.HookConnect:      {decisions, OnErrorDeny, packet.ServerUnavailable, loginTimeout, false},
 	contract.HookAuthenticate: {decisions, OnErrorDeny, packet.ServerUnavailable, loginTimeout, false},
 	contract.HookAuthContinue: {decisions, OnErrorDeny, packet.ServerUnavailable, loginTimeout, false},
@@ -71,17 +77,8 @@ var defaults = map[contract.Hook]hookDefaults{
 	contract.HookRetainedRead:  {[]OnError{OnErrorAllow, OnErrorNext}, OnErrorNext, 0, defaultTimeout, true},
 }
 
+// Version is the protocol that the condition names; 0 for none.
+func (w When) Version() packet.Version { return protocols[w.Protocol] }
+
 // protocols are the values of when.protocol.
 var protocols = map[string]packet.Version{"3.1": packet.V31, "3.1.1": packet.V311, "5.0": packet.V50}
-
-// messagePolicy is the policy that holds for a message of the given QoS.
-func (h *hookBinding) messagePolicy(qos byte) OnError {
-	switch {
-	case h.onError != "":
-		return h.onError
-	case qos == 0:
-		return OnErrorDrop
-	default:
-		return OnErrorPark
-	}
-}

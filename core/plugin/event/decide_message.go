@@ -1,26 +1,21 @@
-package plugin
+package event
 
 import (
 	"github.com/dunlinmq/dunlin/core/hook"
 	"github.com/dunlinmq/dunlin/core/message"
 	"github.com/dunlinmq/dunlin/core/packet"
+	"github.com/dunlinmq/dunlin/core/plugin/manifest"
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
 
-// ownMessage tells whether p itself published m: its own message hooks are not
-// called for it, or it would meet its messages for ever.
-func (p *loaded) ownMessage(m *message.Message) bool {
-	return m.Origin == message.OriginPlugin && m.From == p.name
-}
-
-// publishOps serve the hooks publish and will.
-var publishOps = ops[hook.PublishEvent]{
-	wants: func(p *loaded, h *hookBinding, e *hook.PublishEvent) bool {
-		return (e.Verdict == hook.Next || e.Verdict == hook.Allow) && !p.ownMessage(e.Msg) && h.scope.message(e.Client, e.Msg)
+// Publish serves the hooks publish and will.
+var Publish = Ops[hook.PublishEvent]{
+	Wants: func(p *Plugin, h *Binding, e *hook.PublishEvent) bool {
+		return (e.Verdict == hook.Next || e.Verdict == hook.Allow) && !p.Own(e.Msg) && h.Scope.message(e.Client, e.Msg)
 	},
-	key:    func(e *hook.PublishEvent) uint64 { return connOf(e.Client) },
-	encode: func(w *encoder, k contract.Hook, e *hook.PublishEvent) { w.message(k, e.Client, e.Msg) },
-	apply: func(a *answer, e *hook.PublishEvent) {
+	Key:    func(e *hook.PublishEvent) uint64 { return connOf(e.Client) },
+	Encode: func(w *Encoder, k contract.Hook, e *hook.PublishEvent) { w.message(k, e.Client, e.Msg) },
+	Apply: func(a *Answer, e *hook.PublishEvent) {
 		hops := e.Msg.Hops
 		switch a.Action {
 		case contract.Deny:
@@ -28,17 +23,17 @@ var publishOps = ops[hook.PublishEvent]{
 		case contract.Drop:
 			e.Verdict = hook.Drop
 		case contract.Rewrite:
-			e.Msg = rewritten(e.Msg, a.Verdict, a.now)
+			e.Msg = rewritten(e.Msg, a.Verdict, a.Now)
 		}
 		if list, ok := a.Ext(contract.ExtPublishes); ok {
 			e.Also = a.also(e.Also, list, hops)
 		}
 	},
-	fail: func(h *hookBinding, e *hook.PublishEvent) {
-		switch h.messagePolicy(e.Msg.QoS) {
-		case OnErrorDeny, OnErrorPark:
-			e.Verdict, e.Reason = hook.Deny, h.reason
-		case OnErrorDrop:
+	Fail: func(h *Binding, e *hook.PublishEvent) {
+		switch h.policy(e.Msg.QoS) {
+		case manifest.OnErrorDeny, manifest.OnErrorPark:
+			e.Verdict, e.Reason = hook.Deny, h.Reason
+		case manifest.OnErrorDrop:
 			e.Verdict = hook.Drop
 		}
 	},
@@ -46,7 +41,7 @@ var publishOps = ops[hook.PublishEvent]{
 
 // also appends the messages of a verdict's publish list, which is valid. Above
 // MaxHops they are counted and left out.
-func (a *answer) also(to []*message.Message, list []byte, hops uint8) []*message.Message {
+func (a *Answer) also(to []*message.Message, list []byte, hops uint8) []*message.Message {
 	for len(list) > 0 {
 		r, rest, err := contract.Split(list)
 		if err != nil {
@@ -54,49 +49,49 @@ func (a *answer) also(to []*message.Message, list []byte, hops uint8) []*message
 		}
 		list = rest
 		if hops >= MaxHops {
-			a.plugin.looped()
+			a.Plugin.Looped()
 			continue
 		}
-		to = append(to, publication(r, a.plugin.name, hops, a.now))
+		to = append(to, Publication(r, a.Plugin.Name, hops, a.Now))
 	}
 	return to
 }
 
-var deliverOps = ops[hook.DeliverEvent]{
-	wants: func(p *loaded, h *hookBinding, e *hook.DeliverEvent) bool {
-		return e.Verdict != hook.Drop && !p.ownMessage(e.Msg) && h.scope.message(e.Client, e.Msg)
+var Deliver = Ops[hook.DeliverEvent]{
+	Wants: func(p *Plugin, h *Binding, e *hook.DeliverEvent) bool {
+		return e.Verdict != hook.Drop && !p.Own(e.Msg) && h.Scope.message(e.Client, e.Msg)
 	},
-	key:    func(e *hook.DeliverEvent) uint64 { return connOf(e.Client) },
-	encode: func(w *encoder, k contract.Hook, e *hook.DeliverEvent) { w.message(k, e.Client, e.Msg) },
-	apply: func(a *answer, e *hook.DeliverEvent) {
+	Key:    func(e *hook.DeliverEvent) uint64 { return connOf(e.Client) },
+	Encode: func(w *Encoder, k contract.Hook, e *hook.DeliverEvent) { w.message(k, e.Client, e.Msg) },
+	Apply: func(a *Answer, e *hook.DeliverEvent) {
 		switch a.Action {
 		case contract.Drop:
 			e.Verdict = hook.Drop
 		case contract.Rewrite:
-			e.Msg = rewritten(e.Msg, a.Verdict, a.now)
+			e.Msg = rewritten(e.Msg, a.Verdict, a.Now)
 		}
 	},
-	fail: func(h *hookBinding, e *hook.DeliverEvent) {
-		if h.onError == OnErrorDrop {
+	Fail: func(h *Binding, e *hook.DeliverEvent) {
+		if h.OnError == manifest.OnErrorDrop {
 			e.Verdict = hook.Drop
 		}
 	},
 }
 
-var subscribeOps = ops[hook.SubscribeEvent]{
-	wants: func(_ *loaded, h *hookBinding, e *hook.SubscribeEvent) bool {
-		if !h.scope.client(e.Client) {
+var Subscribe = Ops[hook.SubscribeEvent]{
+	Wants: func(_ *Plugin, h *Binding, e *hook.SubscribeEvent) bool {
+		if !h.Scope.client(e.Client) {
 			return false
 		}
 		for i, f := range e.Filters {
-			if !refused(e, i) && h.scope.filter(f.Filter) {
+			if !refused(e, i) && h.Scope.filter(f.Filter) {
 				return true
 			}
 		}
 		return false
 	},
-	key: func(e *hook.SubscribeEvent) uint64 { return connOf(e.Client) },
-	encode: func(w *encoder, k contract.Hook, e *hook.SubscribeEvent) {
+	Key: func(e *hook.SubscribeEvent) uint64 { return connOf(e.Client) },
+	Encode: func(w *Encoder, k contract.Hook, e *hook.SubscribeEvent) {
 		h := w.head(k, e.Client)
 		h.Aux = uint32(len(e.Filters))
 		w.Begin(h)
@@ -114,7 +109,7 @@ var subscribeOps = ops[hook.SubscribeEvent]{
 		}
 		w.End()
 	},
-	apply: func(a *answer, e *hook.SubscribeEvent) {
+	Apply: func(a *Answer, e *hook.SubscribeEvent) {
 		if a.Action == contract.Deny {
 			refuseAll(e, a.reason())
 			return
@@ -133,9 +128,9 @@ var subscribeOps = ops[hook.SubscribeEvent]{
 			}
 		}
 	},
-	fail: func(h *hookBinding, e *hook.SubscribeEvent) {
+	Fail: func(h *Binding, e *hook.SubscribeEvent) {
 		if h.denies() {
-			refuseAll(e, h.reason)
+			refuseAll(e, h.Reason)
 		}
 	},
 }
@@ -166,20 +161,20 @@ func refilter(e *hook.SubscribeEvent, list []byte) {
 	}
 }
 
-var unsubscribeOps = ops[hook.UnsubscribeEvent]{
-	wants: func(_ *loaded, h *hookBinding, e *hook.UnsubscribeEvent) bool {
-		if !h.scope.client(e.Client) {
+var Unsubscribe = Ops[hook.UnsubscribeEvent]{
+	Wants: func(_ *Plugin, h *Binding, e *hook.UnsubscribeEvent) bool {
+		if !h.Scope.client(e.Client) {
 			return false
 		}
 		for _, f := range e.Filters {
-			if h.scope.filter(f) {
+			if h.Scope.filter(f) {
 				return true
 			}
 		}
 		return false
 	},
-	key: func(e *hook.UnsubscribeEvent) uint64 { return connOf(e.Client) },
-	encode: func(w *encoder, k contract.Hook, e *hook.UnsubscribeEvent) {
+	Key: func(e *hook.UnsubscribeEvent) uint64 { return connOf(e.Client) },
+	Encode: func(w *Encoder, k contract.Hook, e *hook.UnsubscribeEvent) {
 		h := w.head(k, e.Client)
 		h.Aux = uint32(len(e.Filters))
 		w.Begin(h)
@@ -196,7 +191,7 @@ var unsubscribeOps = ops[hook.UnsubscribeEvent]{
 		}
 		w.End()
 	},
-	apply: func(a *answer, e *hook.UnsubscribeEvent) {
+	Apply: func(a *Answer, e *hook.UnsubscribeEvent) {
 		list, ok := a.Ext(contract.ExtFilters)
 		if !ok {
 			return
@@ -209,5 +204,5 @@ var unsubscribeOps = ops[hook.UnsubscribeEvent]{
 			i++
 		}
 	},
-	fail: func(*hookBinding, *hook.UnsubscribeEvent) {},
+	Fail: func(*Binding, *hook.UnsubscribeEvent) {},
 }

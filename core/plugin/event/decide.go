@@ -1,4 +1,4 @@
-package plugin
+package event
 
 import (
 	"bytes"
@@ -6,16 +6,9 @@ import (
 
 	"github.com/dunlinmq/dunlin/core/hook"
 	"github.com/dunlinmq/dunlin/core/packet"
+	"github.com/dunlinmq/dunlin/core/plugin/manifest"
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
-
-// reason is the reason code of a Deny: the plugin's, else NotAuthorized.
-func (a *answer) reason() packet.ReasonCode {
-	if a.Reason != 0 {
-		return packet.ReasonCode(a.Reason)
-	}
-	return packet.NotAuthorized
-}
 
 // connOf is the shard key of a client's events.
 func connOf(c *hook.Client) uint64 {
@@ -25,12 +18,12 @@ func connOf(c *hook.Client) uint64 {
 	return c.Conn
 }
 
-var connectOps = ops[hook.ConnectEvent]{
-	wants: func(_ *loaded, h *hookBinding, e *hook.ConnectEvent) bool {
-		return !e.Reason.Failed() && h.scope.client(e.Client)
+var Connect = Ops[hook.ConnectEvent]{
+	Wants: func(_ *Plugin, h *Binding, e *hook.ConnectEvent) bool {
+		return !e.Reason.Failed() && h.Scope.client(e.Client)
 	},
-	key: func(e *hook.ConnectEvent) uint64 { return connOf(e.Client) },
-	encode: func(w *encoder, k contract.Hook, e *hook.ConnectEvent) {
+	Key: func(e *hook.ConnectEvent) uint64 { return connOf(e.Client) },
+	Encode: func(w *Encoder, k contract.Hook, e *hook.ConnectEvent) {
 		h := w.head(k, e.Client)
 		h.Aux = uint32(e.Client.KeepAlive)
 		var props packet.Props
@@ -49,7 +42,7 @@ var connectOps = ops[hook.ConnectEvent]{
 		}
 		w.End()
 	},
-	apply: func(a *answer, e *hook.ConnectEvent) {
+	Apply: func(a *Answer, e *hook.ConnectEvent) {
 		if a.Action == contract.Deny {
 			e.Reason, e.Text = a.reason(), a.Text()
 			return
@@ -59,18 +52,15 @@ var connectOps = ops[hook.ConnectEvent]{
 		}
 		limit(a, e)
 	},
-	fail: func(h *hookBinding, e *hook.ConnectEvent) {
+	Fail: func(h *Binding, e *hook.ConnectEvent) {
 		if h.denies() {
-			e.Reason = h.reason
+			e.Reason = h.Reason
 		}
 	},
 }
 
-// denies tells whether the hook's policy refuses.
-func (h *hookBinding) denies() bool { return h.onError == OnErrorDeny || h.onError == OnErrorPark }
-
 // limit lowers or raises what the CONNECT asked for.
-func limit(a *answer, e *hook.ConnectEvent) {
+func limit(a *Answer, e *hook.ConnectEvent) {
 	l, ok := a.Limits()
 	if !ok || e.Packet == nil {
 		return
@@ -105,21 +95,21 @@ func without(p packet.Props, id packet.PropID) packet.Props {
 // exchange is the state of an enhanced authentication between two AUTH packets:
 // it belongs to the plugin that answered Continue.
 type exchange struct {
-	owner *loaded
+	owner *Plugin
 	state []byte
 }
 
-var authOps = ops[hook.AuthEvent]{
-	wants: func(p *loaded, h *hookBinding, e *hook.AuthEvent) bool {
+var Authenticate = Ops[hook.AuthEvent]{
+	Wants: func(p *Plugin, h *Binding, e *hook.AuthEvent) bool {
 		mine := e.State == nil // the first exchange is everybody's
 		if h.Hook == contract.HookAuthContinue {
 			x, ok := e.State.(exchange)
 			mine = ok && x.owner == p
 		}
-		return mine && e.Verdict == hook.Next && h.scope.client(e.Client)
+		return mine && e.Verdict == hook.Next && h.Scope.client(e.Client)
 	},
-	key: func(e *hook.AuthEvent) uint64 { return connOf(e.Client) },
-	encode: func(w *encoder, k contract.Hook, e *hook.AuthEvent) {
+	Key: func(e *hook.AuthEvent) uint64 { return connOf(e.Client) },
+	Encode: func(w *Encoder, k contract.Hook, e *hook.AuthEvent) {
 		h := w.head(k, e.Client)
 		if e.Client != nil {
 			h.Aux = uint32(e.Client.KeepAlive)
@@ -141,19 +131,19 @@ var authOps = ops[hook.AuthEvent]{
 		}
 		w.End()
 	},
-	apply: decideAuth,
-	fail: func(h *hookBinding, e *hook.AuthEvent) {
+	Apply: decideAuth,
+	Fail: func(h *Binding, e *hook.AuthEvent) {
 		switch {
 		case h.denies():
-			e.Verdict, e.Reason = hook.Deny, h.reason
-		case h.onError == OnErrorAllow:
+			e.Verdict, e.Reason = hook.Deny, h.Reason
+		case h.OnError == manifest.OnErrorAllow:
 			e.Verdict = hook.Allow
 		}
 	},
 }
 
 // decideAuth carries out the verdict of authenticate and auth_continue.
-func decideAuth(a *answer, e *hook.AuthEvent) {
+func decideAuth(a *Answer, e *hook.AuthEvent) {
 	if reply, ok := a.Ext(contract.ExtReply); ok {
 		e.Reply = bytes.Clone(reply)
 	}
@@ -162,7 +152,7 @@ func decideAuth(a *answer, e *hook.AuthEvent) {
 		e.Verdict, e.Reason, e.Text = hook.Deny, a.reason(), a.Text()
 	case contract.Continue:
 		state, _ := a.Ext(contract.ExtState)
-		e.Verdict, e.State = hook.Continue, exchange{owner: a.plugin, state: bytes.Clone(state)}
+		e.Verdict, e.State = hook.Continue, exchange{owner: a.Plugin, state: bytes.Clone(state)}
 	case contract.Allow:
 		e.Verdict = hook.Allow
 		identify(a, e.Client)
@@ -170,7 +160,7 @@ func decideAuth(a *answer, e *hook.AuthEvent) {
 }
 
 // identify writes who the client is into c.
-func identify(a *answer, c *hook.Client) {
+func identify(a *Answer, c *hook.Client) {
 	if c == nil {
 		return
 	}
@@ -205,18 +195,18 @@ func identify(a *answer, c *hook.Client) {
 	}
 }
 
-var aclOps = ops[hook.ACLEvent]{
-	wants: func(_ *loaded, h *hookBinding, e *hook.ACLEvent) bool {
-		if e.Verdict != hook.Next || !h.scope.flags(e.QoS, e.Retain) || !h.scope.client(e.Client) {
+var ACL = Ops[hook.ACLEvent]{
+	Wants: func(_ *Plugin, h *Binding, e *hook.ACLEvent) bool {
+		if e.Verdict != hook.Next || !h.Scope.flags(e.QoS, e.Retain) || !h.Scope.client(e.Client) {
 			return false
 		}
 		if e.Action == hook.Publish {
-			return h.scope.topic(e.Topic)
+			return h.Scope.topic(e.Topic)
 		}
-		return h.scope.filter(e.Topic)
+		return h.Scope.filter(e.Topic)
 	},
-	key: func(e *hook.ACLEvent) uint64 { return connOf(e.Client) },
-	encode: func(w *encoder, k contract.Hook, e *hook.ACLEvent) {
+	Key: func(e *hook.ACLEvent) uint64 { return connOf(e.Client) },
+	Encode: func(w *Encoder, k contract.Hook, e *hook.ACLEvent) {
 		h := w.head(k, e.Client)
 		h.Flags = h.Flags.WithQoS(e.QoS)
 		if e.Action&hook.Publish != 0 {
@@ -237,7 +227,7 @@ var aclOps = ops[hook.ACLEvent]{
 		}
 		w.End()
 	},
-	apply: func(a *answer, e *hook.ACLEvent) {
+	Apply: func(a *Answer, e *hook.ACLEvent) {
 		switch a.Action {
 		case contract.Allow:
 			e.Verdict = hook.Allow
@@ -250,11 +240,11 @@ var aclOps = ops[hook.ACLEvent]{
 			e.CacheTTL = time.Duration(a.CacheTTL) * time.Millisecond
 		}
 	},
-	fail: func(h *hookBinding, e *hook.ACLEvent) {
+	Fail: func(h *Binding, e *hook.ACLEvent) {
 		switch {
 		case h.denies():
-			e.Verdict, e.Reason = hook.Deny, h.reason
-		case h.onError == OnErrorAllow:
+			e.Verdict, e.Reason = hook.Deny, h.Reason
+		case h.OnError == manifest.OnErrorAllow:
 			e.Verdict = hook.Allow
 		}
 	},

@@ -1,4 +1,4 @@
-package plugin
+package event
 
 import (
 	"encoding/binary"
@@ -10,31 +10,31 @@ import (
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
 
-// encoder writes events as the contract's records. It is owned by one
+// Encoder writes events as the contract's records. It is owned by one
 // goroutine and keeps its memory.
-type encoder struct {
+type Encoder struct {
 	contract.Writer
 	scratch    []byte
-	now        int64  // of the frame, Unix nanoseconds
+	Now        int64  // of the frame, Unix nanoseconds
 	maxPayload uint32 // 0: no limit
-	hops       uint8  // highest of the messages
+	Hops       uint8  // highest of the messages
 }
 
-// start begins a frame for hook h.
-func (w *encoder) start(h *hookBinding, now int64) {
+// Start begins a frame for hook h.
+func (w *Encoder) Start(h *Binding, now int64) {
 	w.Reset(nil)
-	w.now, w.hops = now, 0
-	w.use(h)
+	w.Now, w.Hops = now, 0
+	w.Use(h)
 }
 
-// use sets what hook h wants of the records that follow.
-func (w *encoder) use(h *hookBinding) {
+// Use sets what hook h wants of the records that follow.
+func (w *Encoder) Use(h *Binding) {
 	w.Fields, w.maxPayload = h.Fields, h.MaxPayload
 }
 
 // head fills the header fields that a client gives.
-func (w *encoder) head(k contract.Hook, c *hook.Client) contract.Header {
-	h := contract.Header{Hook: k, Time: uint64(w.now)}
+func (w *Encoder) head(k contract.Hook, c *hook.Client) contract.Header {
+	h := contract.Header{Hook: k, Time: uint64(w.Now)}
 	if c != nil {
 		h.Conn = c.Conn
 		h.Flags = h.Flags.WithVersion(byte(c.Protocol))
@@ -52,7 +52,7 @@ func (w *encoder) head(k contract.Hook, c *hook.Client) contract.Header {
 }
 
 // who fills the four slots of every record about a client.
-func (w *encoder) who(c *hook.Client) {
+func (w *Encoder) who(c *hook.Client) {
 	if c == nil {
 		return
 	}
@@ -68,7 +68,7 @@ func (w *encoder) who(c *hook.Client) {
 }
 
 // client fills the slots of connect, authenticate, connected and session hooks.
-func (w *encoder) client(c *hook.Client, props packet.Props) {
+func (w *Encoder) client(c *hook.Client, props packet.Props) {
 	w.who(c)
 	if c == nil {
 		return
@@ -98,14 +98,14 @@ func (w *encoder) client(c *hook.Client, props packet.Props) {
 }
 
 // optional fills a slot that is absent when v is empty.
-func (w *encoder) optional(s contract.Slot, v string) {
+func (w *Encoder) optional(s contract.Slot, v string) {
 	if v != "" {
 		w.String(s, v)
 	}
 }
 
 // message writes a whole record about m and the client that the hook is about.
-func (w *encoder) message(k contract.Hook, c *hook.Client, m *message.Message) {
+func (w *Encoder) message(k contract.Hook, c *hook.Client, m *message.Message) {
 	w.openMessage(k, c, m)
 	w.who(c)
 	w.messageSlots(m)
@@ -113,7 +113,7 @@ func (w *encoder) message(k contract.Hook, c *hook.Client, m *message.Message) {
 }
 
 // openMessage begins a record about m.
-func (w *encoder) openMessage(k contract.Hook, c *hook.Client, m *message.Message) {
+func (w *Encoder) openMessage(k contract.Hook, c *hook.Client, m *message.Message) {
 	h := w.head(k, c)
 	if m.Time != 0 {
 		h.Time = uint64(m.Time)
@@ -129,17 +129,17 @@ func (w *encoder) openMessage(k contract.Hook, c *hook.Client, m *message.Messag
 		h.Flags |= contract.FlagPayloadCut
 	}
 	h.Aux = uint32(len(m.Payload))
-	w.hops = max(w.hops, m.Hops)
+	w.Hops = max(w.Hops, m.Hops)
 	w.Begin(h)
 }
 
 // cut tells whether payload is longer than the plugin wants it.
-func (w *encoder) cut(payload []byte) bool {
+func (w *Encoder) cut(payload []byte) bool {
 	return w.maxPayload != 0 && uint64(len(payload)) > uint64(w.maxPayload)
 }
 
 // messageSlots fills what describes m.
-func (w *encoder) messageSlots(m *message.Message) {
+func (w *Encoder) messageSlots(m *message.Message) {
 	w.String(contract.SlotTopic, m.Topic)
 	payload := m.Payload
 	if w.cut(payload) {
@@ -149,7 +149,7 @@ func (w *encoder) messageSlots(m *message.Message) {
 	if len(m.Props) > 0 {
 		w.Bytes(contract.SlotProps, m.Props)
 	}
-	if left, ok := m.ExpiryLeft(w.now); ok {
+	if left, ok := m.ExpiryLeft(w.Now); ok {
 		w.Uint32(contract.SlotExpiry, left)
 	}
 	w.String(contract.SlotFrom, m.From)
@@ -162,7 +162,7 @@ func (w *encoder) messageSlots(m *message.Message) {
 }
 
 // subscription writes a record of subscribed, unsubscribed or retained_read.
-func (w *encoder) subscription(k contract.Hook, e *hook.SubscriptionEvent) {
+func (w *Encoder) subscription(k contract.Hook, e *hook.SubscriptionEvent) {
 	h := w.head(k, e.Client)
 	h.Flags = h.Flags.WithQoS(e.Opts.QoS)
 	if e.New {
@@ -223,9 +223,9 @@ func expiry(seconds uint32, now int64) int64 {
 	return now + int64(seconds)*int64(time.Second)
 }
 
-// publication makes a message of a publish record that contract.CheckPublish
+// Publication makes a message of a publish record that contract.CheckPublish
 // accepted. hops is the count of what caused it.
-func publication(r contract.Record, from string, hops uint8, now int64) *message.Message {
+func Publication(r contract.Record, from string, hops uint8, now int64) *message.Message {
 	var s message.Slab
 	m := s.New(string(r.Slot(contract.SlotTopic)), r.Slot(contract.SlotPayload), r.Slot(contract.SlotProps))
 	m.QoS, m.Retain = r.Flags().QoS(), r.Flags().Has(contract.FlagRetain)

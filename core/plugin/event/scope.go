@@ -1,4 +1,4 @@
-package plugin
+package event
 
 import (
 	"strings"
@@ -6,12 +6,13 @@ import (
 	"github.com/dunlinmq/dunlin/core/hook"
 	"github.com/dunlinmq/dunlin/core/message"
 	"github.com/dunlinmq/dunlin/core/packet"
+	"github.com/dunlinmq/dunlin/core/plugin/manifest"
 	"github.com/dunlinmq/dunlin/core/topic"
 )
 
-// scope says which events of a hook its plugin wants: tested before anything
+// Scope says which events of a hook its plugin wants: tested before anything
 // is encoded, since the cheapest call is none. Immutable.
-type scope struct {
+type Scope struct {
 	exact map[string]struct{} // filters without wildcards
 	wild  []string
 	all   bool // no filters given
@@ -23,11 +24,12 @@ type scope struct {
 	protocol  packet.Version
 }
 
-func newScope(h *Hook) scope {
-	s := scope{
+// NewScope is the scope of a registration.
+func NewScope(h *manifest.Hook) Scope {
+	s := Scope{
 		all: len(h.Filters) == 0, exact: map[string]struct{}{},
 		retain: h.When.Retain, qosMin: h.When.QoSMin, listener: h.When.Listener,
-		principal: h.When.PrincipalPrefix, protocol: protocols[h.When.Protocol],
+		principal: h.When.PrincipalPrefix, protocol: h.When.Version(),
 	}
 	for _, f := range h.Filters {
 		if topic.HasWildcard(f) {
@@ -40,7 +42,7 @@ func newScope(h *Hook) scope {
 }
 
 // client tests the conditions about a client; nil (no client) fails any.
-func (s *scope) client(c *hook.Client) bool {
+func (s *Scope) client(c *hook.Client) bool {
 	if s.listener == "" && s.principal == "" && s.protocol == 0 {
 		return true
 	}
@@ -49,17 +51,17 @@ func (s *scope) client(c *hook.Client) bool {
 }
 
 // flags tests the conditions about QoS and RETAIN.
-func (s *scope) flags(qos byte, retain bool) bool {
+func (s *Scope) flags(qos byte, retain bool) bool {
 	return qos >= s.qosMin && (s.retain == nil || *s.retain == retain)
 }
 
 // message tests a message and the client that it is about.
-func (s *scope) message(c *hook.Client, m *message.Message) bool {
+func (s *Scope) message(c *hook.Client, m *message.Message) bool {
 	return s.flags(m.QoS, m.Retain) && s.client(c) && s.topic(m.Topic)
 }
 
 // topic tells whether one of the filters matches a topic name.
-func (s *scope) topic(name string) bool {
+func (s *Scope) topic(name string) bool {
 	if s.all {
 		return true
 	}
@@ -76,7 +78,7 @@ func (s *scope) topic(name string) bool {
 
 // filter tells whether some topic name matches both one of the filters and f,
 // which is a topic filter, possibly of a shared subscription.
-func (s *scope) filter(f string) bool {
+func (s *Scope) filter(f string) bool {
 	if s.all {
 		return true
 	}

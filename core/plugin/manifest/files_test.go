@@ -1,14 +1,15 @@
-package plugin
+package manifest
 
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
@@ -113,7 +114,7 @@ func FuzzParseLoaded(f *testing.F) {
 			t.Fatalf("%q became %q: %v", text, l.Text(), err)
 		}
 		got := slices.DeleteFunc(again.Names(), func(n string) bool { return n == "added" })
-		if !slices.Equal(got, names) || again.index("added") < 0 || !again.Entries[again.index("added")].On {
+		if !slices.Equal(got, names) || again.Index("added") < 0 || !again.Entries[again.Index("added")].On {
 			t.Fatalf("%q became %q: %v, want %v", text, l.Text(), again.Names(), names)
 		}
 	})
@@ -137,12 +138,11 @@ func TestParseManifest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Name != "acme-auth" || m.Fuel != defaultFuel || m.MemoryPages != 256 || len(m.Hooks) != 2 || m.Hooks[1].Filters[0] != "acme/#" {
+	if m.Name != "acme-auth" || m.Fuel != 1_000_000 || m.MemoryPages != 256 || len(m.Hooks) != 2 || m.Hooks[1].Filters[0] != "acme/#" {
 		t.Errorf("%+v", m)
 	}
-	s := specs(m.Hooks)
-	if s[0].Timeout.Seconds() != 3 || s[0].Park != defaultPark || s[1].Timeout != defaultTimeout || !s[1].Fields.Has(contract.SlotTopic) || s[1].Fields.Has(contract.SlotPeer) {
-		t.Errorf("%+v", s)
+	if h := m.Hooks; time.Duration(h[0].Timeout) != 3*time.Second || h[0].OnError != OnErrorDeny || h[1].Timeout != 0 || len(h[1].Fields) != 2 {
+		t.Errorf("%+v", h)
 	}
 }
 
@@ -186,25 +186,59 @@ func TestManifestFaults(t *testing.T) {
 	}
 }
 
-// failure starts one plugin "a" with an operator file and returns the error.
-func failure(t *testing.T, manifest, operator string, change func(f *fixture)) (string, *Spec) {
+// files is a directory with plugins and operator files.
+type files struct {
+	Source
+	t   *testing.T
+	dir string
+}
+
+func newFiles(t *testing.T) *files {
+	dir := t.TempDir()
+	return &files{t: t, dir: dir, Source: Source{
+		Dirs: []string{filepath.Join(dir, "none"), filepath.Join(dir, "plugins")}, ConfigDir: filepath.Join(dir, "etc"),
+		AllowUnpinned: true, Secrets: Secrets{Env: os.LookupEnv, Dir: dir},
+	}}
+}
+
+// write puts a file below the directory.
+func (f *files) write(name, text string) {
+	f.t.Helper()
+	path := filepath.Join(f.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		f.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// wasmHead is a module without sections.
+const wasmHead = "\x00asm\x01\x00\x00\x00"
+
+// head is what every manifest of plugin a begins with.
+const head = "name = \"a\"\nversion = \"1.0.0\"\nabi = 1\n"
+
+// hookLine is a manifest with one hook.
+func hookLine(h contract.Hook, more string) string {
+	return fmt.Sprintf("hook = [ { name = %q, class = %q%s } ]\n", h, h.Class(), more)
+}
+
+// failure reads one plugin "a" with an operator file and returns the error.
+func failure(t *testing.T, manifest, operator string, change func(f *files)) (string, *Package) {
 	t.Helper()
-	f := newFixture(t)
-	var got *Spec
-	p := always(contract.Next, 0)
-	p.open = func(s *Spec) error { got = s; return nil }
-	f.add("a", manifest, p)
+	f := newFiles(t)
+	f.write("plugins/a/plugin.toml", head+manifest)
+	f.write("plugins/a/a.wasm", wasmHead)
 	f.write("etc/a.toml", operator)
-	f.write("loaded_plugins", "a.\n")
 	if change != nil {
 		change(f)
 	}
-	err := f.StartAll(t.Context())
-	defer f.Close() //nolint:errcheck // proven elsewhere
-	if err == nil {
-		return "", got
+	p, err := f.Read("a")
+	if err != nil {
+		return err.Error(), nil
 	}
-	return err.Error(), got
+	return "", p
 }
 
 const schema = `{"type":"object","additionalProperties":false,"required":["issuer"],
@@ -214,18 +248,18 @@ const schema = `{"type":"object","additionalProperties":false,"required":["issue
 func TestOperator(t *testing.T) {
 	pub := hookLine(contract.HookPublish, "")
 	withSchema := "config_schema = \"schema.json\"\n" + pub
-	put := func(f *fixture) { f.write("plugins/a/schema.json", schema) }
-	secret := func(f *fixture) {
+	put := func(f *files) { f.write("plugins/a/schema.json", schema) }
+	secret := func(f *files) {
 		put(f)
 		f.write("secret", "s3cret\n")
 		f.t.Setenv("DUNLIN_TEST_ISSUER", "https://x")
 	}
 	sum := sha256.Sum256([]byte(wasmHead))
 	pin := "[plugin]\nsha256 = \"" + hex.EncodeToString(sum[:]) + "\"\n"
-	unpinned := func(f *fixture) { f.host.AllowUnpinned = false }
+	unpinned := func(f *files) { f.AllowUnpinned = false }
 	for name, tc := range map[string]struct {
 		manifest, operator string
-		change             func(*fixture)
+		change             func(*files)
 		want               string
 	}{
 		"no operator file":   {pub, "", nil, ""},
@@ -239,7 +273,6 @@ func TestOperator(t *testing.T) {
 		"bad pin":            {pub, "[plugin]\nsha256 = \"xyz\"\n", nil, "a.toml:2: sha256 is not 64 hex digits"},
 		"bad transport":      {pub, "[plugin]\ntransport = \"rpc\"\n", nil, "want wasm or process"},
 		"no such transport":  {pub, "[plugin]\ntransport = \"process\"\n", nil, "looked for"},
-		"no process host":    {pub, "[plugin]\ntransport = \"process\"\n", func(f *fixture) { f.write("plugins/a/a", "x") }, "runs no plugins of kind process"},
 		"override":           {pub, "[plugin.hook.publish]\nfilters = [\"a/#\"]\non_error = \"next\"\ntimeout = \"2s\"\n", nil, ""},
 		"override of other":  {pub, "[plugin]\n[plugin.hook.acl]\non_error = \"deny\"\n", nil, `a.toml:2: a does not use the hook "acl"`},
 		"bad override":       {pub, "[plugin.hook.publish]\non_error = \"maybe\"\n", nil, `a.toml:1: hook "publish": on_error = "maybe"`},
@@ -250,17 +283,16 @@ func TestOperator(t *testing.T) {
 		"deep setting":       {withSchema, "[config]\nissuer = \"https://x\"\n[config.deep]\n\nn = \"x\"\n", put, "a.toml:5: config.deep.n: got string, want integer"},
 		"unknown setting":    {withSchema, "[config]\nissuer = \"https://x\"\nlimt = 0\n", put, "'limt' not allowed"},
 		"no schema":          {withSchema, "", nil, "schema.json"},
-		"bad schema":         {withSchema, "", func(f *fixture) { f.write("plugins/a/schema.json", `{"type":7}`) }, "schema.json"},
-		"outside schema":     {withSchema, "", func(f *fixture) { f.write("plugins/a/schema.json", `{"$ref":"file:///etc/passwd"}`) }, "not followed"},
+		"bad schema":         {withSchema, "", func(f *files) { f.write("plugins/a/schema.json", `{"type":7}`) }, "schema.json"},
+		"outside schema":     {withSchema, "", func(f *files) { f.write("plugins/a/schema.json", `{"$ref":"file:///etc/passwd"}`) }, "not followed"},
 		"secrets":            {withSchema, "[config]\nissuer = \"${env:DUNLIN_TEST_ISSUER}/${file:secret}\"\n", secret, ""},
 		"secret not shown":   {withSchema, "[config]\nissuer = \"${file:secret}\"\n", secret, "'***' does not match pattern"},
 		"no variable":        {withSchema, "[config]\nissuer = \"${env:DUNLIN_TEST_NONE}\"\n", secret, "a.toml:2: ${env:DUNLIN_TEST_NONE}: the variable is not set"},
 		"no file":            {withSchema, "[config]\nissuer = \"${file:none}\"\n", secret, "a.toml:2: ${file:none}: "},
 		"bad reference":      {withSchema, "[config]\nissuer = \"${vault:x}\"\n", secret, "want ${env:NAME} or ${file:PATH}"},
 		"open reference":     {withSchema, "[config]\nissuer = \"${env:x\"\n", secret, "the closing } is missing"},
-		"another name":       {pub, "", func(f *fixture) { f.write("plugins/a/plugin.toml", goodManifest) }, `but loaded_plugins calls it "a"`},
-		"not a module":       {pub, "", func(f *fixture) { f.write("plugins/a/a.wasm", "ELF") }, "not a WASM module"},
-		"deliver by process": {hookLine(contract.HookDeliver, `, filters = ["a"]`), "", func(f *fixture) { f.transport.blocking = true }, "deliver is not for processes"},
+		"another name":       {pub, "", func(f *files) { f.write("plugins/a/plugin.toml", goodManifest) }, `but loaded_plugins calls it "a"`},
+		"not a module":       {pub, "", func(f *files) { f.write("plugins/a/a.wasm", "ELF") }, "not a WASM module"},
 	} {
 		got, _ := failure(t, tc.manifest, tc.operator, tc.change)
 		if tc.want == "" && got != "" || !strings.Contains(got, tc.want) {
@@ -269,34 +301,9 @@ func TestOperator(t *testing.T) {
 	}
 }
 
-// What reaches the transport: settings as JSON with secrets, overrides, only
-// the services that were asked for.
-func TestSpec(t *testing.T) {
-	err, s := failure(t, "capabilities = [\"kv\"]\n"+hookLine(contract.HookPublish, ""),
-		"[plugin]\ngrant = [\"kv\", \"publish\", \"topicstore\", \"metric\"]\n[plugin.hook.publish]\ntimeout = \"2s\"\npark = \"3s\"\nmax_payload = 9\n"+
-			"[config]\nkey = \"${env:DUNLIN_TEST_KEY}\"\nlist = [1, \"${env:DUNLIN_TEST_KEY}\"]\nwhen = 2026-01-02T03:04:05Z\n[[config.users]]\nname = \"x\"\n",
-		func(f *fixture) { f.t.Setenv("DUNLIN_TEST_KEY", "k") })
-	if err != "" {
-		t.Fatal(err)
-	}
-	var config map[string]any
-	if e := json.Unmarshal(s.Config, &config); e != nil || config["key"] != "k" || config["list"].([]any)[1] != "k" || config["when"] != "2026-01-02T03:04:05Z" {
-		t.Errorf("config %s, %v", s.Config, e)
-	}
-	if h := s.Hooks[0]; h.Timeout.Seconds() != 2 || h.Park.Seconds() != 3 || h.MaxPayload != 9 {
-		t.Errorf("hook %+v", h)
-	}
-	if v := s.Services; v.KV == nil || v.Publish != nil || v.Metrics != nil || v.TopicStore {
-		t.Errorf("services %+v", v)
-	}
-	if s.Node != "dunlin@test" || string(s.Code) != wasmHead || !s.Granted("kv") || !s.Granted("log") || s.Granted("timer") {
-		t.Errorf("spec %+v", s)
-	}
-}
-
 // A WASM module may carry its manifest; beside a plugin.toml it must be equal.
 func TestManifestInside(t *testing.T) {
-	text := "name = \"a\"\nversion = \"1.0.0\"\nabi = 1\n" + hookLine(contract.HookPublish, "")
+	text := head + hookLine(contract.HookPublish, "")
 	section := func(text string) string {
 		body := string(rune(len(manifestSection))) + manifestSection + text
 		return wasmHead + "\x01\x02xx" + "\x00" + string([]byte{byte(len(body)&0x7f | 0x80), byte(len(body) >> 7)}) + body
@@ -311,18 +318,18 @@ func TestManifestInside(t *testing.T) {
 		}
 	}
 	pub := hookLine(contract.HookPublish, "")
-	inside := func(f *fixture) {
+	inside := func(f *files) {
 		f.write("plugins/a/a.wasm", section(text))
 		_ = os.Remove(filepath.Join(f.dir, "plugins/a/plugin.toml"))
 	}
 	if err, _ := failure(t, pub, "", inside); err != "" {
 		t.Error(err)
 	}
-	both := func(f *fixture) { f.write("plugins/a/a.wasm", section(text)) }
+	both := func(f *files) { f.write("plugins/a/a.wasm", section(text)) }
 	if err, _ := failure(t, pub, "", both); err != "" {
 		t.Error(err)
 	}
-	differ := func(f *fixture) { f.write("plugins/a/a.wasm", section(text+"#")) }
+	differ := func(f *files) { f.write("plugins/a/a.wasm", section(text+"#")) }
 	if err, _ := failure(t, pub, "", differ); !strings.Contains(err, "differ") {
 		t.Errorf("error %q", err)
 	}

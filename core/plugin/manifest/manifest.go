@@ -1,4 +1,4 @@
-package plugin
+package manifest
 
 import (
 	"errors"
@@ -100,7 +100,7 @@ func ParseManifest(name string, text []byte) (*Manifest, error) {
 
 // check reports every rule that m breaks.
 func (m *Manifest) check(d *document) {
-	if err := checkName(m.Name); err != nil {
+	if err := CheckName(m.Name); err != nil {
 		d.fault(err.Error(), "name")
 	}
 	if m.Version == "" {
@@ -140,7 +140,7 @@ func (m *Manifest) check(d *document) {
 			d.fault(fmt.Sprintf("hook %q: %s", h.Name, err), "hook", "name")
 		}
 	}
-	if needs := m.topicStore(); needs && !covers(m.Capabilities, "topicstore") {
+	if needs := m.topicStore(); needs && !Covers(m.Capabilities, "topicstore") {
 		d.fault(`a provider of retained messages needs the capability "topicstore"`, "capabilities")
 	}
 }
@@ -157,7 +157,7 @@ func (h *Hook) check() error {
 		return errors.New("there is no such hook" + didYouMean(h.Name, hookNames()))
 	}
 	var errs []error
-	if defaults[k].policies == nil {
+	if defaults[k].Policies == nil {
 		errs = append(errs, errors.New("this version does not call it"))
 	}
 	if h.Class != k.Class().String() {
@@ -184,13 +184,13 @@ func hookNames() []string {
 // checkTuning tests what an operator may override.
 func (h *Hook) checkTuning(k contract.Hook) error {
 	var errs []error
-	if p := defaults[k].policies; h.OnError != "" && !slices.Contains(p, h.OnError) {
+	if p := defaults[k].Policies; h.OnError != "" && !slices.Contains(p, h.OnError) {
 		errs = append(errs, fmt.Errorf("on_error = %q: want one of %v", h.OnError, p))
 	}
 	if len(h.Filters) > maxFilters {
 		errs = append(errs, fmt.Errorf("%d filters: at most %d", len(h.Filters), maxFilters))
 	}
-	if len(h.Filters) > 0 && !defaults[k].topics {
+	if len(h.Filters) > 0 && !defaults[k].Topics {
 		errs = append(errs, errors.New("filters: the hook's events have no topic"))
 	}
 	for _, f := range h.Filters {

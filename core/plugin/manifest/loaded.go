@@ -1,4 +1,4 @@
-package plugin
+package manifest
 
 import (
 	"bytes"
@@ -61,14 +61,15 @@ func (l *Loaded) add(file string, e Entry) {
 		l.Notes = append(l.Notes, fmt.Sprintf("%s:%d: %s is %s here", file, e.Line, e.Name, short))
 		e.Name = short
 	}
-	if i := l.index(e.Name); i >= 0 {
+	if i := l.Index(e.Name); i >= 0 {
 		l.Notes = append(l.Notes, fmt.Sprintf("%s:%d: %s overrides line %d", file, e.Line, e.Name, l.Entries[i].Line))
 		l.Entries = append(l.Entries[:i], l.Entries[i+1:]...)
 	}
 	l.Entries = append(l.Entries, e)
 }
 
-func (l *Loaded) index(name string) int {
+// Index is the place of name in the order; -1: it is not there.
+func (l *Loaded) Index(name string) int {
 	for i := range l.Entries {
 		if l.Entries[i].Name == name {
 			return i
@@ -91,7 +92,7 @@ func (l *Loaded) Names() []string {
 // Set turns name on or off, in its line or in a new one at the end.
 func (l *Loaded) Set(name string, on bool) {
 	term := fmt.Sprintf("{%s, %t}.", atom(name), on)
-	if i := l.index(name); i >= 0 {
+	if i := l.Index(name); i >= 0 {
 		e := &l.Entries[i]
 		if e.On == on {
 			return
@@ -150,7 +151,7 @@ func parseEntry(line string) (e Entry, ok bool, err error) {
 	if n := len(name); n >= 2 && name[0] == '\'' && name[n-1] == '\'' {
 		name = name[1 : n-1]
 	}
-	if err := checkName(name); err != nil {
+	if err := CheckName(name); err != nil {
 		return Entry{}, false, err
 	}
 	e.Name = name
@@ -163,8 +164,8 @@ func commentAt(line string) int { return strings.IndexByte(line, '%') }
 // maxName bounds a plugin's name; it is a file name and a topic level.
 const maxName = 64
 
-// checkName accepts a lower-case letter followed by lower-case letters, digits, _ and -.
-func checkName(name string) error {
+// CheckName accepts a plugin's name: a lower-case letter followed by lower-case letters, digits, _ and -.
+func CheckName(name string) error {
 	for i := 0; i < len(name); i++ {
 		c := name[i]
 		letter := c >= 'a' && c <= 'z'
