@@ -8,13 +8,7 @@ import (
 	"strings"
 )
 
-// rss is the broker's resident memory in bytes.
-func (b *broker) rss() int64 {
-	b.t.Helper()
-	return b.procStatus("VmRSS")
-}
-
-// peakRSS is the most that rss has been since the process began.
+// peakRSS is the most resident memory that the broker has had, in bytes.
 func (b *broker) peakRSS() int64 {
 	b.t.Helper()
 	return b.procStatus("VmHWM")
