@@ -85,7 +85,7 @@ func listenerFiles(l *listener.Config) []file {
 	if !l.Proto.Secure() {
 		return nil
 	}
-	fs := []file{{"certfile", &l.TLS.CertFile}, {"keyfile", &l.TLS.KeyFile}, {"cacertfile", &l.TLS.CACertFile}, {"ocsp_file", &l.TLS.OCSPFile}}
+	fs := []file{{"certfile", &l.TLS.CertFile}, {"keyfile", &l.TLS.KeyFile}, {"cacertfile", &l.TLS.CACertFile}, {"ocsp_file", &l.TLS.OCSPFile}, {"ocsp_issuer_pem", &l.TLS.OCSPIssuer}}
 	for i := range l.TLS.CRLFiles {
 		fs = append(fs, file{"crlfile", &l.TLS.CRLFiles[i]})
 	}

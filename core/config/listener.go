@@ -86,6 +86,14 @@ var (
 			"send the OCSP response with the certificate"},
 		{"ocsp_file", text(func(l *lconf) *string { return &l.TLS.OCSPFile }), "",
 			"the response, DER; read again when it changes"},
+		{"ocsp_responder_url", text(func(l *lconf) *string { return &l.TLS.OCSPURL }), "",
+			"where to fetch the response, in the background"},
+		{"ocsp_issuer_pem", text(func(l *lconf) *string { return &l.TLS.OCSPIssuer }), "",
+			"who has signed the listener's certificate, PEM; the second certificate of certfile if not said"},
+		{"ocsp_refresh_interval", duration(func(l *lconf) *time.Duration { return &l.TLS.OCSPRefresh }), "5m",
+			"how often to fetch"},
+		{"ocsp_refresh_http_timeout", duration(func(l *lconf) *time.Duration { return &l.TLS.OCSPTimeout }), "15s",
+			"how long to wait for the responder"},
 	}
 	webKeys = table[lconf]{
 		{"mqtt_path", list(func(l *lconf) *[]string { return &l.Web.Paths }), "/,/mqtt",

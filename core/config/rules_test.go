@@ -44,7 +44,7 @@ func TestListenerFaultsOfTheOperator(t *testing.T) {
 		`listener.ssl.a.tls_versions = "tlsv1.1"`:      "TLS 1.2 is the least",
 		`listener.ssl.a.ciphers = "ECDHE-NOTHING"`:     "is no cipher suite",
 		`listener.ssl.a.enable_crl_check = true`:       "needs verify = verify_peer",
-		`listener.ssl.a.enable_ocsp_stapling = true`:   "enable_ocsp_stapling needs it",
+		`listener.ssl.a.enable_ocsp_stapling = true`:   "needs either ocsp_responder_url or ocsp_file",
 		`listener.ssl.a.partial_chain = "maybe"`:       "is none of",
 		`listener.ssl.a.crl_cache_urls = "http://x/y"`: "lists are files here",
 	} {

@@ -74,8 +74,14 @@ type TLSConfig struct {
 	CRLCheck bool     `toml:"enable_crl_check"`
 	CRLFiles []string `toml:"crlfile"` // not an EMQ X key: it fetches
 
-	OCSP     bool   `toml:"enable_ocsp_stapling"`
-	OCSPFile string `toml:"ocsp_file"` // the response, DER; whoever renews it replaces the file. Not an EMQ X key
+	// OCSP sends a response with the certificate: that of OCSPFile (DER; whoever
+	// renews it replaces the file), or one fetched from OCSPURL in the background.
+	OCSP        bool          `toml:"enable_ocsp_stapling"`
+	OCSPFile    string        `toml:"ocsp_file"` // not an EMQ X key
+	OCSPURL     string        `toml:"ocsp_responder_url"`
+	OCSPIssuer  string        `toml:"ocsp_issuer_pem"`           // with the URL; "": the second certificate of certfile
+	OCSPRefresh time.Duration `toml:"ocsp_refresh_interval"`     // default 5 min
+	OCSPTimeout time.Duration `toml:"ocsp_refresh_http_timeout"` // default 15 s
 
 	// PeerCertAsUsername and PeerCertAsClientID replace what CONNECT says by what
 	// the client's certificate says: "" (default) nothing, cn, dn, md5 (of the DER
@@ -131,6 +137,7 @@ func Default(proto Proto, name string) Config {
 		c.TLS = TLSConfig{
 			CertFile: "etc/certs/cert.pem", KeyFile: "etc/certs/key.pem", CACertFile: "etc/certs/cacert.pem",
 			Verify: VerifyNone, Versions: []string{"tlsv1.3", "tlsv1.2"},
+			OCSPRefresh: 5 * time.Minute, OCSPTimeout: 15 * time.Second,
 			Depth: 10, ALPN: []string{"mqtt", "x-amzn-mqtt-ca"},
 		}
 	}
@@ -216,7 +223,7 @@ func (c *TLSConfig) validate(fault func(bad bool, key, format string, args ...an
 	fault(len(c.ExtKeyUsage) > 0 && c.Verify != VerifyPeer, "verify_peer_ext_key_usage", "needs verify = verify_peer")
 	fault(c.CRLCheck && c.Verify != VerifyPeer, "enable_crl_check", "needs verify = verify_peer")
 	fault(c.CRLCheck && len(c.CRLFiles) == 0, "crlfile", "enable_crl_check needs it")
-	fault(c.OCSP && c.OCSPFile == "", "ocsp_file", "enable_ocsp_stapling needs it")
+	c.validateOCSP(fault)
 }
 
 func (c *WebSocketConfig) validate(fault func(bad bool, key, format string, args ...any)) {

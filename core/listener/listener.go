@@ -158,6 +158,10 @@ func (l *Listener) Run(ctx context.Context, serve func(Accepted)) error {
 		l.counts.handedOut.Add(1)
 		serve(a)
 	}
+	var staples sync.WaitGroup
+	if l.proto.Secure() {
+		staples.Go(func() { (&stapler{l: l}).run(l.closed) })
+	}
 	for l.closed.Err() == nil {
 		p, turn := l.claim()
 		if p == nil {
@@ -171,6 +175,7 @@ func (l *Listener) Run(ctx context.Context, serve func(Accepted)) error {
 		close(p.idle)
 	}
 	l.shakes.stop()
+	staples.Wait()
 	return nil
 }
 

@@ -133,7 +133,7 @@ func (c *TLSConfig) load() (*tls.Config, error) {
 
 // staple puts the response of ocsp_file into the handshakes with cert.
 func (c *TLSConfig) staple(cert *tls.Certificate) error {
-	if !c.OCSP {
+	if !c.OCSP || c.OCSPFile == "" {
 		return nil
 	}
 	der, err := os.ReadFile(c.OCSPFile)
