@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -249,7 +250,7 @@ func TestBatchSaysWhatItIs(t *testing.T) {
 	}
 	var got string
 	b.Each(func(k Kind, key, end []byte) { got += fmt.Sprintf("%d %s %s;", k, key, end) })
-	if want := "0 a ;15 b c;1 k v;"; got != want || b.Len() != 3 {
+	if want := "0 a ;15 b c;1 k v;"; got != want || b.Len() != 3 || b.Ranges() != 1 {
 		t.Errorf("%q, want %q", got, want)
 	}
 	b.Put([]byte("large"), make([]byte, keepCap))
@@ -329,5 +330,35 @@ func TestWords(t *testing.T) {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
+	}
+}
+
+// BenchmarkCommitter is what the queue and the wake-ups of its users cost,
+// without a disk.
+func BenchmarkCommitter(b *testing.B) {
+	for _, n := range []int{1, 64, 1024} {
+		b.Run(fmt.Sprintf("writers=%d", n), func(b *testing.B) {
+			c := NewCommitter(CommitterConfig{Write: func([]*Batch, Durability) error { return nil }})
+			defer c.Close()
+			var next atomic.Int64
+			var wg sync.WaitGroup
+			for range n {
+				wg.Go(func() {
+					end := make(chan error, 1)
+					done := Func(func(err error) { end <- err })
+					var batch Batch
+					for next.Add(1) <= int64(b.N) {
+						batch.Reset()
+						batch.Put([]byte("key"), make([]byte, 256))
+						if err := c.Commit(&batch, Sync, done); err != nil {
+							b.Error(err)
+							return
+						}
+						<-end
+					}
+				})
+			}
+			wg.Wait()
+		})
 	}
 }

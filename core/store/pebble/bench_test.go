@@ -20,28 +20,48 @@ func cpu() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkAppend is records of 256 bytes to 10,000 sessions, each acknowledged
-// before its writer appends the next, and deleted by range in runs of 32, as
-// sessions do. It reports CPU per record, the 99th percentile of the latency,
+// BenchmarkAppend is records of 256 bytes to 10,000 sessions, each completed
+// before its writer appends the next, and acknowledged by its
+// session, 32 at a time. It reports CPU per record, the 99th percentile of the latency,
 // bytes handed to the disk per byte of payload, and fsyncs.
 func BenchmarkAppend(b *testing.B) {
 	for _, d := range []store.Durability{store.Async, store.Sync} {
 		for _, n := range []int{1, 64, 1024} {
-			b.Run(fmt.Sprintf("%v/writers=%d", d, n), func(b *testing.B) { appendRecords(b, d, n) })
+			b.Run(fmt.Sprintf("%v/writers=%d", d, n), func(b *testing.B) {
+				appendRecords(b, load{d: d, writers: n})
+			})
 		}
 	}
 }
 
-func appendRecords(b *testing.B, d store.Durability, writers int) {
+// BenchmarkAcks is what ways to delete and memory cost.
+func BenchmarkAcks(b *testing.B) {
+	for _, memory := range []int{8, 32} {
+		for _, ranges := range []bool{false, true} {
+			b.Run(fmt.Sprintf("memory=%dMiB/ranges=%v", memory, ranges), func(b *testing.B) {
+				appendRecords(b, load{d: store.Async, writers: 256, memory: memory << 20, ranges: ranges})
+			})
+		}
+	}
+}
+
+type load struct {
+	d       store.Durability
+	writers int
+	memory  int
+	ranges  bool // delete by range, not singly
+}
+
+func appendRecords(b *testing.B, l load) {
 	const size, run = 256, 32
-	s := open(b, Config{Dir: b.TempDir()})
+	s := open(b, Config{Dir: b.TempDir(), MemTableBytes: l.memory})
 	var next atomic.Int64
 	var mu sync.Mutex
 	var took []time.Duration
 	var wg sync.WaitGroup
 	b.ResetTimer()
 	before := cpu()
-	for w := range writers {
+	for w := range l.writers {
 		wg.Go(func() {
 			var batch store.Batch
 			var mine []time.Duration
@@ -57,11 +77,17 @@ func appendRecords(b *testing.B, d store.Durability, writers int) {
 				batch.Reset()
 				batch.Put(key, value)
 				if i%run == run-1 {
-					from := store.AppendUint64(store.AppendUint64([]byte{'q'}, session), i-run+1)
-					batch.DeleteRange(from, store.AppendUint64(key[:9:9], i+1))
+					if l.ranges {
+						from := store.AppendUint64(store.AppendUint64([]byte{'q'}, session), i-run+1)
+						batch.DeleteRange(from, store.AppendUint64(key[:9:9], i+1))
+					} else {
+						for j := i - run + 1; j <= i; j++ {
+							batch.Delete(store.AppendUint64(key[:9], j))
+						}
+					}
 				}
 				start := time.Now()
-				if err := s.Commit(&batch, d, done); err != nil {
+				if err := s.Commit(&batch, l.d, done); err != nil {
 					b.Error(err)
 					return
 				}

@@ -94,7 +94,7 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	for _, d := range []store.Durability{store.Async, store.Sync} {
 		t.Run(d.String(), func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(uint64(d), 7))
-			for round := range 6 {
+			for round := range 4 {
 				dir := t.TempDir()
 				acked := killed(t, dir, d, 200+rnd.IntN(2000))
 				s := open(t, Config{Dir: dir, MemTableBytes: 256 << 10})
@@ -152,7 +152,7 @@ func killed(t *testing.T, dir string, d store.Durability, n int) (acked [writers
 // A disk that loses everything that was not synced, and any part of it: what
 // was acknowledged with Sync is there.
 func TestPowerLossKeepsWhatIsSynced(t *testing.T) {
-	for seed := range uint64(30) {
+	for seed := range uint64(12) {
 		rnd := rand.New(rand.NewPCG(seed, 3))
 		disk := vfs.NewCrashableMem()
 		s := open(t, Config{Dir: "/s", FS: disk, MemTableBytes: 256 << 10})
@@ -185,7 +185,7 @@ func TestPowerLossKeepsWhatIsSynced(t *testing.T) {
 				}
 			})
 		}
-		for int(acked[0].Load()) < 50+rnd.IntN(2000) {
+		for int(acked[0].Load()) < 50+rnd.IntN(1000) {
 			if err := apply(s, store.Sync, func(*store.Batch) {}); err != nil {
 				t.Fatal(err)
 			}

@@ -232,3 +232,18 @@ func TestForeignDirectoriesAreRefused(t *testing.T) {
 		t.Errorf("data without a format: %v", err)
 	}
 }
+
+// Many deleted ranges do not pile up in memory, where every read pays for them.
+func TestDeletedRangesAreWrittenOut(t *testing.T) {
+	s := open(t, Config{Dir: "/s", FS: vfs.NewMem()})
+	for i := range uint64(rangesMax + 2) {
+		if err := apply(s, store.Async, func(b *store.Batch) { b.DeleteRange(numbered(0, i*10), numbered(0, i*10+5)) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for start := time.Now(); s.db.Metrics().Flush.Count == 0; {
+		if time.Since(start) > 10*time.Second {
+			t.Fatal("nothing was written out")
+		}
+	}
+}

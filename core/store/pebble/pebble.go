@@ -68,8 +68,9 @@ type Store struct {
 	ended   error // set by once
 
 	// Owned by the committer.
-	buf   []byte
-	since int // bytes since the last look at how the engine keeps up
+	buf    []byte
+	ranges int // deleted since the last flush for their sake
+	since  int // bytes since the last look at how the engine keeps up
 }
 
 var (

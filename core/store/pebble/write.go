@@ -19,6 +19,7 @@ const (
 )
 
 const (
+	rangesMax = 1024        // ranges deleted in one table in memory: reads pay for each
 	lookEvery = 1 << 20     // bytes written between two looks at the engine and the quota
 	layersMax = 24          // layers of young tables at which writing waits for compactions
 	lookAgain = time.Second // while the store is full, or waits for compactions
@@ -30,11 +31,12 @@ func (s *Store) write(group []*store.Batch, d store.Durability) error {
 	if err := s.fs.refused(); err != nil {
 		return err
 	}
-	n := 0
+	n, ranges := 0, 0
 	s.buf = append(s.buf[:0], make([]byte, batchHeader)...)
 	for _, b := range group {
 		s.buf = append(s.buf, b.Ops()...)
 		n += b.Len()
+		ranges += b.Ranges()
 	}
 	s.fs.lazy.Store(d < store.Sync)
 	var err error
@@ -59,6 +61,12 @@ func (s *Store) write(group []*store.Batch, d store.Durability) error {
 	}
 	if d < store.Sync {
 		poke(s.dirtied)
+	}
+	if s.ranges += ranges; s.ranges > rangesMax {
+		s.ranges = 0
+		if _, err := s.db.AsyncFlush(); err != nil {
+			s.log.Warn("store: flush", zap.Error(err))
+		}
 	}
 	if s.since += len(s.buf); s.since > lookEvery {
 		s.since = 0

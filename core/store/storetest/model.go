@@ -16,11 +16,11 @@ import (
 // testModel runs random batches against a map, and opens the store anew from
 // time to time.
 func testModel(t *testing.T, b Backend) {
-	for seed := range uint64(4) {
+	for seed := range uint64(2) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		model := map[string]string{}
 		s := b.Open(t)
-		for i := range 300 {
+		for i := range 200 {
 			var batch store.Batch
 			for range rnd.IntN(8) {
 				modelOp(rnd, &batch, model, i)
@@ -28,10 +28,10 @@ func testModel(t *testing.T, b Backend) {
 			if err := store.Apply(context.Background(), s, &batch, levels[rnd.IntN(3)]); err != nil {
 				t.Fatalf("seed %d, batch %d: %v", seed, i, err)
 			}
-			if b.Reopen != nil && rnd.IntN(60) == 0 {
+			if b.Reopen != nil && rnd.IntN(40) == 0 {
 				s = b.Reopen(t, s)
 			}
-			if i%20 == 0 {
+			if i%25 == 0 {
 				compare(t, s, model)
 			}
 		}
