@@ -24,6 +24,8 @@ func TestStop(t *testing.T) {
 	if err := b.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
+	// Those who are still there get the wills of those who go.
+	watcher.expect("will/quiet", "gone")
 	if code := quiet.closed(); code != packet.ServerShuttingDown {
 		t.Errorf("a 5.0 client was told %v", code)
 	}

@@ -143,6 +143,7 @@ func (c *Channel) adopt(p *packet.Connect) {
 	}
 	k.Expiry = c.expiry
 	c.will = p.Will
+	k.HasWill = p.Will != nil
 	c.aliveFor = int64(float64(time.Duration(k.KeepAlive)*time.Second) * c.zone.KeepaliveBackoff * 2)
 	c.mount = strings.NewReplacer("%c", k.ID, "%u", k.Username).Replace(c.zone.Mountpoint)
 	if v, ok := p.Props.Uint16(packet.PropTopicAliasMaximum); ok {

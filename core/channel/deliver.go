@@ -6,10 +6,12 @@ import (
 	"github.com/dunlinmq/dunlin/core/packet"
 )
 
-// drain takes the mailbox into the session and sends what may go out.
+// drain takes the mailbox into the session and sends what may go out. A client
+// that has to leave gets what is there first, but for one whose session goes on
+// with another connection: that one gets it.
 func (c *Channel) drain(io *IO, t *turn) {
 	box, evict := c.owner.Drain()
-	if evict != 0 {
+	if evict == packet.SessionTakenOver {
 		c.owner.PutBack(box)
 		c.fail(io, &fault{evict, ""})
 		return
@@ -17,24 +19,31 @@ func (c *Channel) drain(io *IO, t *turn) {
 	t.effects.Reset()
 	c.relieve(io, t)
 	if box != nil {
-		ds := box.Deliveries
-		if chain := c.env.Hooks.MessageDeliver.Chain(); chain != nil {
-			ds = c.foldDeliveries(t, ds)
-		}
-		for i := range ds {
-			if !c.held && io.Backlog+len(io.Out) > c.zone.MaxBacklog {
-				c.hold(true)
-			}
-			c.sess.Deliver(io.Batch.Now, ds[i], &t.effects)
-			if len(t.effects.Send) >= 64 {
-				c.emit(io, t)
-				t.effects.Reset()
-			}
-		}
+		c.deliverAll(io, t, box.Deliveries)
 		c.obey(box.Commands)
 		box.Free()
 	}
 	c.emit(io, t)
+	if evict != 0 {
+		c.fail(io, &fault{evict, ""})
+	}
+}
+
+// deliverAll gives the session what the mailbox held, oldest first.
+func (c *Channel) deliverAll(io *IO, t *turn, ds []message.Delivery) {
+	if chain := c.env.Hooks.MessageDeliver.Chain(); chain != nil {
+		ds = c.foldDeliveries(t, ds)
+	}
+	for i := range ds {
+		if !c.held && io.Backlog+len(io.Out) > c.zone.MaxBacklog {
+			c.hold(true)
+		}
+		c.sess.Deliver(io.Batch.Now, ds[i], &t.effects)
+		if len(t.effects.Send) >= 64 {
+			c.emit(io, t)
+			t.effects.Reset()
+		}
+	}
 }
 
 // hold tells the session whether the socket keeps up.

@@ -20,6 +20,7 @@ type Client struct {
 	Zone        string
 	Protocol    packet.Version
 	CleanStart  bool
+	HasWill     bool // the CONNECT had a will
 	Bridge      bool // the peer is a bridge (MQTT 3.x level | 0x80)
 	KeepAlive   uint16
 	Expiry      uint32 // session expiry interval in seconds; 0xFFFFFFFF: never

@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,6 +35,13 @@ import (
 
 // drainTime is how long connected clients get to take their DISCONNECT.
 const drainTime = 5 * time.Second
+
+// willPatience bounds the wait for clients with wills; lingering, how long a
+// client that was told to leave may keep its side of the connection open.
+const (
+	willPatience = time.Second
+	lingering    = 2 * time.Second
+)
 
 // Options are what the command line adds to the configuration.
 type Options struct {
@@ -95,7 +103,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (_ *Server, err 
 	if err = s.buildGuards(); err != nil {
 		return nil, err
 	}
-	if s.engine, err = conn.New(conn.Config{Blocking: s.hooks.Blocking, Log: opts.Log.Named("conn")}); err != nil {
+	if s.engine, err = conn.New(conn.Config{Blocking: s.hooks.Blocking, Linger: lingering, Log: opts.Log.Named("conn")}); err != nil {
 		return nil, fmt.Errorf("open the event loops: %w", err)
 	}
 	if s.admin, err = admin.Listen(s.adminConfig(), pluginAdmin{s}, counts{s}); err != nil {
@@ -182,13 +190,33 @@ func (s *Server) stopClients() {
 	if err := s.ports.close(); err != nil {
 		s.opts.Log.Warn("closing the listeners", zap.Error(err))
 	}
-	n := s.registry.EvictAll(packet.ServerShuttingDown)
+	n := s.evictWithWills() + s.registry.EvictAll(packet.ServerShuttingDown)
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	if err := s.engine.Drain(ctx); err != nil {
 		s.opts.Log.Warn("clients did not leave in time", zap.Int("left", s.engine.Len()), zap.Error(err))
 	}
 	s.opts.Log.Info("clients are gone", zap.Int("were_connected", n))
+}
+
+// evictWithWills lets those clients go first that have a will, and waits a
+// moment for it, so that the others still get what is published for them.
+func (s *Server) evictWithWills() (n int) {
+	var leaving []*registry.Client
+	s.registry.Each(func(c *registry.Client) bool {
+		if info := c.Info(); info != nil && info.HasWill && c.Evict(packet.ServerShuttingDown) {
+			leaving = append(leaving, c)
+		}
+		return true
+	})
+	n = len(leaving)
+	tick := time.NewTicker(willPatience / 100)
+	defer tick.Stop()
+	for left := 100; left > 0 && len(leaving) > 0; left-- {
+		leaving = slices.DeleteFunc(leaving, func(c *registry.Client) bool { return c.Info() == nil })
+		<-tick.C // also once after the last has gone: its will is on its way
+	}
+	return n
 }
 
 // serve gives an accepted connection its channel.
