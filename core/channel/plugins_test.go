@@ -86,7 +86,7 @@ func (w *world) publishByScript(es []hook.PublishEvent, k words) {
 		case e.Msg.Topic == k.str("drop"):
 			e.Verdict = hook.Drop
 		case e.Msg.Topic == k.str("deny"):
-			e.Verdict, e.Reason = hook.Deny, packet.ReasonCode(pick(k, "code", int(packet.QuotaExceeded)))
+			e.Verdict, e.Reason, e.Text = hook.Deny, packet.ReasonCode(pick(k, "code", int(packet.QuotaExceeded))), k.str("text")
 		case e.Msg.Topic == k.str("from"):
 			m := *e.Msg
 			m.Topic = k.str("to")

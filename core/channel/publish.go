@@ -126,7 +126,7 @@ func (c *Channel) authorise(io *IO, t *turn) (denied bool) {
 	for i := range t.acl {
 		if a := &t.acl[i]; a.Verdict == hook.Deny {
 			denied = true
-			t.pubs[i].Verdict, t.pubs[i].Reason = hook.Deny, a.Reason
+			t.pubs[i].Verdict, t.pubs[i].Reason, t.pubs[i].Text = hook.Deny, a.Reason, a.Text
 			t.count.PacketsPublishAuthError++
 		}
 	}
@@ -144,6 +144,9 @@ func (c *Channel) acknowledge(io *IO, t *turn) {
 		ack := packet.Ack{Kind: packet.TypePuback, PacketID: k.id}
 		if k.event >= 0 {
 			ack.Code = t.pubs[k.event].Reason.For(packet.TypePuback)
+			if text := t.pubs[k.event].Text; text != "" && ack.Code.Failed() {
+				ack.Props = c.reasonFor(ack.PacketID, text)
+			}
 		}
 		if ack.Code.Failed() && c.version != packet.V50 && !byRule(ack.Code) {
 			c.sess.Release(k.id) // sent again, it is a new message
@@ -161,6 +164,16 @@ func (c *Channel) acknowledge(io *IO, t *turn) {
 		}
 		io.Out = packet.Append(io.Out, c.version, &ack)
 	}
+}
+
+// reasonFor is the reason string of an acknowledgement, if the client wants it
+// and can take it [MQTT-3.4.2-2] [MQTT-3.5.2-2].
+func (c *Channel) reasonFor(id uint16, text string) packet.Props {
+	ack := packet.Ack{Kind: packet.TypePuback, PacketID: id, Code: packet.NotAuthorized, Props: c.reasonString(&fault{text: text})}
+	if !c.takes(&ack) {
+		return nil
+	}
+	return ack.Props
 }
 
 // byRule tells of a refusal that a 3.x client, which cannot be told of it, gets

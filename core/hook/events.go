@@ -27,6 +27,8 @@ type ConnectEvent struct {
 	Packet *packet.Connect
 	Reason packet.ReasonCode
 	Text   string // reason string for a 5.0 client
+	// Throttle is for how long the client is not to be read; callbacks may raise it.
+	Throttle time.Duration
 }
 
 // AuthEvent asks who a client is. The first callback that does not answer Next
@@ -55,7 +57,11 @@ type ACLEvent struct {
 
 	Verdict  Verdict
 	Reason   packet.ReasonCode // with Deny; 0 means NotAuthorized
+	Text     string            // with Deny: reason string for a 5.0 client
 	CacheTTL time.Duration     // 0: not cached
+	// CacheFilter is the topic filter whose topics the cached answer covers; "":
+	// this topic only.
+	CacheFilter string
 }
 
 // SubscribeEvent is one SUBSCRIBE, before its filters are authorised.
@@ -83,9 +89,12 @@ type PublishEvent struct {
 
 	Verdict Verdict           // Next and Allow both pass
 	Reason  packet.ReasonCode // with Deny; 0 means NotAuthorized
+	Text    string            // with Deny: reason string for a 5.0 client
 	Routed  int               // deliveries that the message caused; set by the broker
 	// Also are further messages to publish after this one, as the plugin's own.
 	Also []*message.Message
+	// Throttle is for how long the client is not to be read; callbacks may raise it.
+	Throttle time.Duration
 }
 
 // DeliverEvent is one message before it goes to one subscriber.

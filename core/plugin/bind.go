@@ -81,7 +81,9 @@ func (p *loaded) bind(v *version) (old *version) {
 			p.removes[k] = p.attach(k, v.blocking)
 		}
 	}
-	old = p.cur.Swap(v)
+	if old = p.cur.Swap(v); old != nil {
+		close(old.replaced)
+	}
 	for k, remove := range p.removes {
 		if !v.set.Has(k) {
 			remove()
@@ -89,13 +91,4 @@ func (p *loaded) bind(v *version) (old *version) {
 		}
 	}
 	return old
-}
-
-// unbind takes p out of all chains and leaves it without a version.
-func (p *loaded) unbind() (old *version) {
-	for k, remove := range p.removes {
-		remove()
-		delete(p.removes, k)
-	}
-	return p.cur.Swap(nil)
 }

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,10 @@ type builtinPlugin struct {
 	open  func(s *Spec) error
 	hooks contract.HookSet // 0: does not say
 
+	memory   int64                                // that its instances may come to
+	state    State                                // "": running
+	handOver func(old, to *builtinInstance) error // nil: has no state
+
 	opened, closed atomic.Int64
 }
 
@@ -43,6 +48,7 @@ type builtinInstance struct {
 	spec   *Spec
 	n      int64
 	done   atomic.Bool
+	heir   atomic.Bool // got a state
 	calls  atomic.Uint64
 }
 
@@ -94,7 +100,15 @@ func (i *builtinInstance) Status() Status {
 	if i.done.Load() {
 		return Status{State: StateClosed}
 	}
-	return Status{State: StateRunning, Calls: i.calls.Load(), Instances: 1}
+	return Status{State: cmp.Or(i.plugin.state, StateRunning), Calls: i.calls.Load(), Instances: 1, MemoryMax: i.plugin.memory}
+}
+
+// HandOver implements Heir.
+func (i *builtinInstance) HandOver(to Instance) error {
+	if i.plugin.handOver == nil {
+		return nil
+	}
+	return i.plugin.handOver(i, to.(*builtinInstance))
 }
 
 // each is a plugin that answers record by record.

@@ -24,6 +24,7 @@ type Config struct {
 	Dirs          []string // where plugins lie: <dir>/<name>/plugin.toml and the artefact
 	ConfigDir     string   // of the operator files <name>.toml
 	AllowUnpinned bool     // load artefacts whose operator file has no sha256
+	MemoryBudget  int64    // bytes that the guests of all plugins together may come to; 0: no limit
 	Node, Version string   // the broker's, for the plugins
 
 	WASM    Transport // nil: WASM plugins are refused
@@ -118,7 +119,7 @@ func (m *Manager) StartAll(ctx context.Context) error {
 		}
 		opened, versions = append(opened, p), append(versions, v)
 	}
-	errs = append(errs, oneProvider(versions))
+	errs = append(errs, m.together(versions))
 	if err := errors.Join(errs...); err != nil {
 		for i := range opened {
 			err = errors.Join(err, versions[i].retire(drainPatience))
@@ -207,7 +208,7 @@ func (m *Manager) Load(name string) error {
 	if err != nil {
 		return err
 	}
-	if err := oneProvider(append(m.versions(), v)); err != nil {
+	if err := m.together(append(m.versions(), v)); err != nil {
 		return errors.Join(err, v.retire(drainPatience))
 	}
 	m.begin(p, v)
@@ -256,6 +257,7 @@ func (m *Manager) end(p *loaded) error {
 		<-p.queue.done
 	}
 	p.cur.Store(nil)
+	close(v.replaced)
 	err := v.retire(drainPatience)
 	p.log.Info("plugin unloaded", zap.Error(err))
 	return err
@@ -278,12 +280,29 @@ func (m *Manager) Reload(name string) error {
 		return errors.Join(fmt.Errorf("plugin %s: a reload does not change its kind to %s: unload it first", name, v.kind), v.retire(drainPatience))
 	}
 	others := slices.DeleteFunc(m.versions(), func(o *version) bool { return o == p.cur.Load() })
-	if err := oneProvider(append(others, v)); err != nil {
+	if err := m.together(append(others, v)); err != nil {
 		return errors.Join(err, v.retire(drainPatience))
 	}
-	old := p.bind(v)
+	err = m.succeed(p, v)
 	p.log.Info("plugin reloaded", zap.String("version", v.spec.Manifest.Version), zap.String("sha256", v.spec.SHA256))
-	return old.retire(drainPatience)
+	return err
+}
+
+// succeed puts v in the place of p's version. If that has a state to hand over,
+// calls wait meanwhile: they meet the new version with the state.
+func (m *Manager) succeed(p *loaded, v *version) error {
+	old := p.cur.Load()
+	h, ok := old.inst.(Heir)
+	if !ok {
+		return p.bind(v).retire(drainPatience)
+	}
+	old.stop(drainPatience)
+	err := h.HandOver(v.inst)
+	if err != nil { // the new version starts without it
+		p.log.Error("state not handed over", zap.Error(err))
+	}
+	p.bind(v)
+	return errors.Join(err, old.close(drainPatience))
 }
 
 // Close unloads everything, last plugin first, and publishes what plugins had
@@ -364,21 +383,4 @@ func (m *Manager) place(file *manifest.Loaded, name string) int {
 		return low + orderGap
 	}
 	return low + (high-low)/2
-}
-
-// oneProvider refuses two providers of one role.
-func oneProvider(vs []*version) error {
-	var owner [contract.MaxHook + 1]string
-	for _, v := range vs {
-		for _, k := range contract.Hooks() {
-			if k.Class() != contract.Provide || !v.set.Has(k) {
-				continue
-			}
-			if owner[k] != "" {
-				return fmt.Errorf("plugin %s: %s provides %s already; there can be one provider", v.spec.Name, owner[k], k)
-			}
-			owner[k] = v.spec.Name
-		}
-	}
-	return nil
 }

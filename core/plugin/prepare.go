@@ -95,7 +95,7 @@ func (p *prepared) open(ctx context.Context) (*version, error) {
 	}
 	v := &version{
 		spec: p.spec, inst: inst, kind: p.kind, blocking: p.transport.Blocking(),
-		maxRecords: max(1, p.transport.MaxRecords()), drained: make(chan struct{}),
+		maxRecords: max(1, p.transport.MaxRecords()), drained: make(chan struct{}), replaced: make(chan struct{}),
 	}
 	v.ctx, v.cancel = context.WithCancel(context.Background())
 	has, known := inst.Hooks()

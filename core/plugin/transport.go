@@ -48,6 +48,14 @@ type Instance interface {
 	Status() Status
 }
 
+// Heir is an Instance that can take over what the one before it remembers. It is
+// asked for on the old one, by a reload.
+type Heir interface {
+	// HandOver passes the state to a newer version of the plugin. No Call runs on
+	// either, and none will on the old one.
+	HandOver(to Instance) error
+}
+
 // State is how an instance is.
 type State string
 
@@ -68,6 +76,10 @@ type Status struct {
 	Restarts  uint64 // new guest instances or processes after a fault
 	Instances int    // guest instances or processes now
 	Memory    int64  // bytes of linear memory or of the process, if known
+	MemoryMax int64  // bytes that all guest instances together may come to; 0: not bounded
+	Engine    string // how the code runs: compiler or interpreter; "" of a process
+	Fuel      uint64 // what a call may use, before its records; 0: not bounded
+	FuelMost  uint64 // what one call used at most
 	PID       int    // of a process; 0 otherwise
 	LastFault string
 }

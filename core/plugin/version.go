@@ -27,9 +27,10 @@ type version struct {
 	cancel     context.CancelFunc
 
 	// users counts the calls that run, minus closing once the version is closed.
-	users   atomic.Int64
-	drained chan struct{} // closed once by the last user after closing
-	once    sync.Once
+	users    atomic.Int64
+	drained  chan struct{} // closed once by the last user after closing
+	once     sync.Once
+	replaced chan struct{} // closed when the plugin has another version, or none
 }
 
 // closing is subtracted from users when a version takes no more calls.
@@ -54,6 +55,13 @@ func (v *version) release() {
 // retire closes v to new calls, waits for those that run, and closes the
 // instance. After patience the calls are cut off.
 func (v *version) retire(patience time.Duration) error {
+	v.stop(patience)
+	return v.close(patience)
+}
+
+// stop closes v to new calls and waits for those that run. After patience they
+// are cut off.
+func (v *version) stop(patience time.Duration) {
 	v.users.Add(1 - closing) // as a user, so that the last release finds exactly -closing
 	v.release()
 	t := time.NewTimer(patience)
@@ -64,6 +72,10 @@ func (v *version) retire(patience time.Duration) error {
 		v.cancel()
 		<-v.drained
 	}
+}
+
+// close frees the instance of a version that was stopped.
+func (v *version) close(patience time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	err := v.inst.Close(ctx)
@@ -100,13 +112,14 @@ type host struct {
 }
 
 // acquire returns the current version, kept open until its release; nil when
-// the plugin is unloaded.
+// the plugin is unloaded. While a version hands over to the next it waits.
 func (p *loaded) acquire() *version {
 	for {
 		v := p.cur.Load()
 		if v == nil || v.enter() {
 			return v
 		}
+		<-v.replaced
 	}
 }
 

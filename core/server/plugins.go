@@ -29,8 +29,8 @@ func (s *Server) startPlugins(ctx context.Context) error {
 	s.processes = rpc.New(rpc.Config{})
 	s.plugins = plugin.New(plugin.Config{
 		Loaded: s.cfg.Plugins.Loaded, Dirs: s.cfg.Plugins.Dirs, ConfigDir: s.cfg.Plugins.EtcDir,
-		AllowUnpinned: s.cfg.Plugins.AllowUnpinned,
-		Node:          s.cfg.Node.Name, Version: s.opts.Version,
+		AllowUnpinned: s.cfg.Plugins.AllowUnpinned, MemoryBudget: s.cfg.Plugins.MemoryBudget,
+		Node: s.cfg.Node.Name, Version: s.opts.Version,
 		WASM: guests, Process: s.processes,
 		Hooks: s.hooks, Store: s.retained, Publish: s.publishAll, Log: s.opts.Log,
 		Secrets: manifest.Secrets{Env: os.LookupEnv, Dir: s.cfg.Plugins.EtcDir},

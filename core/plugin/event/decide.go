@@ -18,6 +18,7 @@ func connOf(c *hook.Client) uint64 {
 	return c.Conn
 }
 
+// Connect serves connect.
 var Connect = Ops[hook.ConnectEvent]{
 	Wants: func(_ *Plugin, h *Binding, e *hook.ConnectEvent) bool {
 		return !e.Reason.Failed() && h.Scope.client(e.Client)
@@ -47,6 +48,7 @@ var Connect = Ops[hook.ConnectEvent]{
 			e.Reason, e.Text = a.reason(), a.Text()
 			return
 		}
+		e.Throttle = a.throttle(e.Throttle)
 		if id, ok := a.Ext(contract.ExtClientID); ok {
 			e.Client.ID = string(id)
 		}
@@ -99,6 +101,7 @@ type exchange struct {
 	state []byte
 }
 
+// Authenticate serves authenticate and auth_continue.
 var Authenticate = Ops[hook.AuthEvent]{
 	Wants: func(p *Plugin, h *Binding, e *hook.AuthEvent) bool {
 		mine := e.State == nil // the first exchange is everybody's
@@ -195,6 +198,22 @@ func identify(a *Answer, c *hook.Client) {
 	}
 }
 
+// cacheable notes for how long and for what the answer to an acl question holds.
+func cacheable(a *Answer, e *hook.ACLEvent) {
+	ttl := time.Duration(a.CacheTTL) * time.Millisecond
+	switch a.Verdict.Flags.CacheScope() {
+	case contract.CacheTopic:
+		e.CacheTTL = ttl
+	case contract.CacheFilter:
+		if f, ok := a.Ext(contract.ExtCacheFilter); ok {
+			e.CacheTTL, e.CacheFilter = ttl, string(f)
+		}
+	case contract.CacheConnection:
+		e.CacheTTL, e.CacheFilter = ttl, "#"
+	}
+}
+
+// ACL serves acl.
 var ACL = Ops[hook.ACLEvent]{
 	Wants: func(_ *Plugin, h *Binding, e *hook.ACLEvent) bool {
 		if e.Verdict != hook.Next || !h.Scope.flags(e.QoS, e.Retain) || !h.Scope.client(e.Client) {
@@ -232,13 +251,11 @@ var ACL = Ops[hook.ACLEvent]{
 		case contract.Allow:
 			e.Verdict = hook.Allow
 		case contract.Deny:
-			e.Verdict, e.Reason = hook.Deny, a.reason()
+			e.Verdict, e.Reason, e.Text = hook.Deny, a.reason(), a.Text()
 		default:
 			return
 		}
-		if a.Verdict.Flags.CacheScope() == contract.CacheTopic {
-			e.CacheTTL = time.Duration(a.CacheTTL) * time.Millisecond
-		}
+		cacheable(a, e)
 	},
 	Fail: func(h *Binding, e *hook.ACLEvent) {
 		switch {

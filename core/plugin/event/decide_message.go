@@ -19,12 +19,13 @@ var Publish = Ops[hook.PublishEvent]{
 		hops := e.Msg.Hops
 		switch a.Action {
 		case contract.Deny:
-			e.Verdict, e.Reason = hook.Deny, a.reason()
+			e.Verdict, e.Reason, e.Text = hook.Deny, a.reason(), a.Text()
 		case contract.Drop:
 			e.Verdict = hook.Drop
 		case contract.Rewrite:
 			e.Msg = rewritten(e.Msg, a.Verdict, a.Now)
 		}
+		e.Throttle = a.throttle(e.Throttle)
 		if list, ok := a.Ext(contract.ExtPublishes); ok {
 			e.Also = a.also(e.Also, list, hops)
 		}
@@ -57,6 +58,7 @@ func (a *Answer) also(to []*message.Message, list []byte, hops uint8) []*message
 	return to
 }
 
+// Deliver serves deliver.
 var Deliver = Ops[hook.DeliverEvent]{
 	Wants: func(p *Plugin, h *Binding, e *hook.DeliverEvent) bool {
 		return e.Verdict != hook.Drop && !p.Own(e.Msg) && h.Scope.message(e.Client, e.Msg)
@@ -78,6 +80,7 @@ var Deliver = Ops[hook.DeliverEvent]{
 	},
 }
 
+// Subscribe serves subscribe.
 var Subscribe = Ops[hook.SubscribeEvent]{
 	Wants: func(_ *Plugin, h *Binding, e *hook.SubscribeEvent) bool {
 		if !h.Scope.client(e.Client) {
@@ -161,6 +164,7 @@ func refilter(e *hook.SubscribeEvent, list []byte) {
 	}
 }
 
+// Unsubscribe serves unsubscribe.
 var Unsubscribe = Ops[hook.UnsubscribeEvent]{
 	Wants: func(_ *Plugin, h *Binding, e *hook.UnsubscribeEvent) bool {
 		if !h.Scope.client(e.Client) {

@@ -94,6 +94,12 @@ func (a *Answer) reason() packet.ReasonCode {
 	return packet.NotAuthorized
 }
 
+// throttle is the longer of the pause so far and the one that the plugin wants.
+func (a *Answer) throttle(sofar time.Duration) time.Duration {
+	ms, _ := a.Uint32(contract.ExtThrottle)
+	return max(sofar, time.Duration(ms)*time.Millisecond)
+}
+
 // Records are the messages behind the records of one retained_store or
 // retained_read call (capability "topicstore"). record counts from 0 over the
 // whole call, also when the transport splits it. The methods must be called

@@ -68,7 +68,7 @@ var exports = []export{
 
 // capability is the word by which a module name is granted.
 var capability = map[string]string{
-	contract.ModuleLog: "log", contract.ModuleTime: "time", contract.ModulePub: "pub",
+	contract.ModuleLog: "log", contract.ModuleTime: "time", contract.ModulePub: "publish",
 	contract.ModuleTopicStore: "topicstore", contract.ModuleMetric: "metric", contract.ModuleKV: "kv",
 }
 
@@ -102,7 +102,7 @@ func checkImports(info *fuel.Info, s *plugin.Spec) error {
 // grant puts it there.
 func granted(c string, v *plugin.Services) bool {
 	switch c {
-	case "pub":
+	case "publish":
 		return v.Publish != nil
 	case "topicstore":
 		return v.TopicStore

@@ -189,7 +189,8 @@ func (g *guest) fill(b []byte) error {
 // Any error is a fault.
 func (g *guest) run(c *plugin.Call, from, n int, frame []byte) error {
 	g.said.reset()
-	g.fuel.Set(uint64(g.p.units + recordUnits*int64(n)))
+	budget := g.p.units + recordUnits*int64(n)
+	g.fuel.Set(uint64(budget))
 	if err := g.fill(frame); err != nil {
 		return err
 	}
@@ -197,6 +198,7 @@ func (g *guest) run(c *plugin.Call, from, n int, frame []byte) error {
 	g.stack[0], g.stack[1] = uint64(n), uint64(len(frame))
 	err := g.on.CallWithStack(g.ctx, g.stack[:2])
 	g.call.end()
+	g.p.used(budget - int64(g.fuel.Get()))
 	if err != nil {
 		return g.failure(contract.ExportOn, err)
 	}

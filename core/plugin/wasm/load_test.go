@@ -51,7 +51,7 @@ func TestRefused(t *testing.T) {
 		{"unknown module", renamed(t, acts, "dunlin_kv", "dunlin_db"), nil, []string{`no module "dunlin_db"`}},
 		{"unknown function", renamed(t, acts, "deliver", "destroy"), nil, []string{"dunlin_topicstore.destroy"}},
 		{"unknown WASI function", renamed(t, acts, "path_open", "path_hack"), nil, []string{"path_hack"}},
-		{"not granted", acts, func(s *plugin.Services) { *s = plugin.Services{} }, []string{`"pub"`, `"topicstore"`, `"metric"`, `"kv"`}},
+		{"not granted", acts, func(s *plugin.Services) { *s = plugin.Services{} }, []string{`"publish"`, `"topicstore"`, `"metric"`, `"kv"`}},
 		{"one not granted", acts, func(s *plugin.Services) { s.KV = nil }, []string{`the capability "kv" is not granted`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

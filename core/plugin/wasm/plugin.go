@@ -41,6 +41,7 @@ type Plugin struct {
 
 	calls, records, faulted, restarts atomic.Uint64
 	live                              atomic.Int64
+	fuelMost                          atomic.Int64 // of one call
 	closed                            atomic.Bool
 
 	mu        sync.Mutex
@@ -245,6 +246,16 @@ func (p *Plugin) loadBudget() int64 {
 	return loadUnits
 }
 
+// used notes what a call took.
+func (p *Plugin) used(units int64) {
+	for {
+		most := p.fuelMost.Load()
+		if units <= most || p.fuelMost.CompareAndSwap(most, units) {
+			return
+		}
+	}
+}
+
 // spent notes what loading a guest took.
 func (p *Plugin) spent(units int64) {
 	p.loadFuel.CompareAndSwap(0, max(units, 1))
@@ -325,6 +336,7 @@ func (p *Plugin) Status() plugin.Status {
 	s := plugin.Status{
 		State: plugin.StateRunning, Calls: p.calls.Load(), Records: p.records.Load(),
 		Faults: p.faulted.Load(), Restarts: p.restarts.Load(), Instances: int(p.live.Load()),
+		MemoryMax: int64(p.pages) << 16 * int64(len(p.shards)), Engine: p.t.engine, Fuel: uint64(p.units), FuelMost: uint64(p.fuelMost.Load()),
 	}
 	switch {
 	case p.closed.Load():
