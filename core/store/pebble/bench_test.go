@@ -1,3 +1,5 @@
+//go:build unix
+
 package pebble
 
 import (
@@ -146,5 +148,44 @@ func BenchmarkRangesBesideReads(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkRecover is opening a store with a million records of 256 bytes over
+// 100,000 sessions, and reading all of them.
+func BenchmarkRecover(b *testing.B) {
+	cfg := Config{Dir: b.TempDir()}
+	s := open(b, cfg)
+	value := make([]byte, 256)
+	for i := range uint64(len(value)) {
+		value[i] = byte(i*i + i>>2)
+	}
+	var batch store.Batch
+	for i := uint64(0); i < 1e6; {
+		batch.Reset()
+		for ; batch.Size() < 256<<10 && i < 1e6; i++ {
+			key := store.AppendUint64(store.AppendUint64([]byte{'q'}, i*7919%100000), i)
+			batch.Put(key, value)
+		}
+		if err := store.Apply(b.Context(), s, &batch, store.Async); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		start := time.Now()
+		s = open(b, cfg)
+		opened := time.Since(start)
+		n, _, err := store.Count(s, store.Range{})
+		if n != 1e6 || err != nil {
+			b.Fatal(n, err)
+		}
+		b.ReportMetric(float64(opened.Milliseconds()), "open-ms")
+		b.ReportMetric(float64(s.Info().Bytes)/1e6, "disk-B/record")
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
