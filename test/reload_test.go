@@ -16,7 +16,6 @@ import (
 type reloading struct {
 	*broker
 	first string // etc/dunlin.toml of the start
-	n     int    // reloads asked for
 }
 
 func startReloading(t *testing.T, s setup) *reloading {

@@ -161,16 +161,6 @@ func list[T any](field func(*T) *[]string) setter[T] {
 	}}
 }
 
-func address[T any](field func(*T) *string) setter[T] {
-	return setter[T]{"address", func(to *T, v value) error {
-		a, err := parseBind(v.text)
-		if err == nil {
-			*field(to) = a
-		}
-		return err
-	}}
-}
-
 // choice reads one of a few words.
 func choice[T, E any](field func(*T) *E, words map[string]E) setter[T] {
 	known := slices.Sorted(maps.Keys(words))

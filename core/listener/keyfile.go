@@ -51,7 +51,8 @@ func openKey(text []byte, password string) ([]byte, error) {
 		if b, rest = pem.Decode(rest); b == nil {
 			return text, nil
 		}
-		legacy := x509.IsEncryptedPEMBlock(b) //nolint:staticcheck // old files are what it is for
+		//lint:ignore SA1019 old files are what it is for
+		legacy := x509.IsEncryptedPEMBlock(b)
 		if !legacy && b.Type != "ENCRYPTED PRIVATE KEY" {
 			continue
 		}
@@ -59,7 +60,8 @@ func openKey(text []byte, password string) ([]byte, error) {
 			return nil, errors.New("it is encrypted: key_password is needed")
 		}
 		if legacy {
-			der, err := x509.DecryptPEMBlock(b, []byte(password)) //nolint:staticcheck // see above
+			//lint:ignore SA1019 see above
+			der, err := x509.DecryptPEMBlock(b, []byte(password))
 			if err != nil {
 				return nil, errors.Join(errPassword, err)
 			}

@@ -37,7 +37,7 @@ func parseRule(s string) (rule, error) {
 		p = netip.PrefixFrom(a, a.BitLen())
 	}
 	if p.Addr().Is4In6() {
-		return rule{}, fmt.Errorf("%q: write the IPv4 address without ::ffff:", whom)
+		return rule{}, fmt.Errorf("%q: write the IPv4 address without its ::ffff: in front", whom)
 	}
 	r.net = p.Masked()
 	return r, nil

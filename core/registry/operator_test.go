@@ -82,7 +82,7 @@ func TestCommandsRunInTheTurnOrEndWithIt(t *testing.T) {
 		}
 		ran++
 	}
-	if !c.Do(cmd) || !c.Do(cmd) || ran != 0 {
+	if first, second := c.Do(cmd), c.Do(cmd); !first || !second || ran != 0 {
 		t.Fatalf("commands are not kept: %d ran", ran)
 	}
 	box, _ := c.Drain()

@@ -186,7 +186,7 @@ func TestMatchLinear(t *testing.T) {
 	if Match(filter, name) {
 		t.Error("matched")
 	}
-	if n := testing.AllocsPerRun(10, func() { Match(filter, name) }); n != 0 {
+	if n := testing.AllocsPerRun(10, func() { _ = Match(filter, name) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 	if n := testing.AllocsPerRun(10, func() { Covers(filter, name) }); n != 0 {

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -63,10 +64,7 @@ func TestOverlapAgainstAllNames(t *testing.T) {
 
 // all lists the topics of one to depth levels over an alphabet.
 func all(levels []string, depth int) (list []string) {
-	last := []string{}
-	for _, l := range levels {
-		last = append(last, l)
-	}
+	last := slices.Clone(levels)
 	for range depth {
 		list = append(list, last...)
 		var next []string

@@ -129,6 +129,7 @@ func parseEntry(line string) (e Entry, ok bool, err error) {
 	}
 	term, dotted := strings.CutSuffix(line, ".")
 	if !dotted {
+		//lint:ignore ST1005 the full stop is part of the term
 		return Entry{}, false, fmt.Errorf("%q: a term ends with a full stop, as in {retainer, true}.", line)
 	}
 	e.On = true
@@ -137,6 +138,7 @@ func parseEntry(line string) (e Entry, ok bool, err error) {
 		inner, closed := strings.CutSuffix(inner, "}")
 		n, v, comma := strings.Cut(inner, ",")
 		if !closed || !comma {
+			//lint:ignore ST1005 the full stop is part of the term
 			return Entry{}, false, fmt.Errorf("%q: want {name, true}. or {name, false}.", line)
 		}
 		switch strings.TrimSpace(v) {

@@ -43,7 +43,6 @@ type fakes struct {
 	mu        sync.Mutex
 	published []string
 	metrics   map[string]float64
-	values    map[string]string
 	fail      error // of Publish and Deliver
 }
 
