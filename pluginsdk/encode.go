@@ -43,6 +43,9 @@ func (c *encoder) put(i int, v *Verdict) {
 	if v.CacheTTL > 0 {
 		c.w.SetCacheTTL(i, millis(v.CacheTTL))
 	}
+	if v.Permissions != nil {
+		c.permissions(i, v.Permissions)
+	}
 	if v.Throttle > 0 {
 		c.w.PutUint32(i, contract.ExtThrottle, millis(v.Throttle))
 	}
@@ -73,7 +76,7 @@ func (c *encoder) put(i int, v *Verdict) {
 
 // plain tells whether there is nothing but action and reason to encode.
 func (v *Verdict) plain() bool {
-	return v.Text == "" && v.CacheTTL == 0 && v.CacheFilter == "" && v.Throttle == 0 &&
+	return v.Text == "" && v.CacheTTL == 0 && v.CacheFilter == "" && v.Throttle == 0 && v.Permissions == nil &&
 		v.Login == nil && v.Connect == nil && v.Message == nil && v.Filters == nil && v.Also == nil
 }
 
@@ -91,11 +94,7 @@ func (c *encoder) login(i int, l *Login) {
 		c.w.Put(i, contract.ExtAttributes, c.scratch)
 	}
 	if l.Permissions != nil {
-		c.scratch = c.scratch[:0]
-		for _, p := range l.Permissions {
-			c.scratch = contract.AppendPermission(c.scratch, p)
-		}
-		c.w.Put(i, contract.ExtPermissions, c.scratch)
+		c.permissions(i, l.Permissions)
 	}
 	if !l.ExpiresAt.IsZero() {
 		c.w.PutUint64(i, contract.ExtExpiresAt, uint64(l.ExpiresAt.UnixNano()))
@@ -106,6 +105,14 @@ func (c *encoder) login(i int, l *Login) {
 	if l.State != nil {
 		c.w.Put(i, contract.ExtState, l.State)
 	}
+}
+
+func (c *encoder) permissions(i int, ps []contract.Permission) {
+	c.scratch = c.scratch[:0]
+	for _, p := range ps {
+		c.scratch = contract.AppendPermission(c.scratch, p)
+	}
+	c.w.Put(i, contract.ExtPermissions, c.scratch)
 }
 
 func (c *encoder) connect(i int, ch *ConnectChange) {

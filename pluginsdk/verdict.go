@@ -31,6 +31,11 @@ type Verdict struct {
 	// CacheFilter is the topic filter for which the reused answer holds; "": the
 	// topic that was asked.
 	CacheFilter string
+	// Permissions answer what the connection may ask from now on: the broker
+	// evaluates them itself in this plugin's place in the chain, first match wins,
+	// and asks OnACL no more. What no line covers is left to the next plugin.
+	// nil: none (OnACL).
+	Permissions []contract.Permission
 	// Throttle stops reading the client for a while (OnConnect, OnPublish, OnWill).
 	Throttle time.Duration
 

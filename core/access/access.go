@@ -10,7 +10,6 @@ import (
 
 	"github.com/dunlinmq/dunlin/core/hook"
 	"github.com/dunlinmq/dunlin/core/packet"
-	"github.com/dunlinmq/dunlin/core/topic"
 )
 
 // Policy is what a zone says about access (emqx4 §2.2).
@@ -111,7 +110,7 @@ func decided(p *Policy, cache *Cache, now int64, e *hook.ACLEvent) bool {
 		e.Verdict = hook.Allow
 		return true
 	}
-	if c.Permissions != nil && permitted(c.Permissions, e) {
+	if c.Permissions != nil && hook.Permitted(c.Permissions, e) {
 		return true
 	}
 	return cache != nil && cache.get(now, e)
@@ -130,32 +129,6 @@ func settle(e *hook.ACLEvent, allow bool) {
 		return
 	}
 	e.Verdict = hook.Deny
-}
-
-// permitted evaluates a permission list: the first line that speaks of the
-// action and covers the topic decides.
-func permitted(list []hook.Permission, e *hook.ACLEvent) bool {
-	for i := range list {
-		l := &list[i]
-		if l.Action&e.Action == 0 || !covers(l.Filter, e) {
-			continue
-		}
-		allow := l.Allow
-		if allow && e.Action == hook.Publish && (e.QoS > l.MaxQoS || e.Retain && !l.Retain) {
-			allow = false
-		}
-		settle(e, allow)
-		return true
-	}
-	return false
-}
-
-// covers tells whether a line's filter speaks of everything the event asks for.
-func covers(filter string, e *hook.ACLEvent) bool {
-	if e.Action == hook.Subscribe {
-		return topic.Covers(filter, e.Topic)
-	}
-	return topic.Match(filter, e.Topic)
 }
 
 // Cache remembers the acl chain's verdicts for one client. Owned by the

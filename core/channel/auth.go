@@ -76,6 +76,7 @@ func (c *Channel) reauthenticate(io *IO, e *hook.AuthEvent) *fault {
 	switch e.Verdict {
 	case hook.Allow:
 		c.client, c.reauth = &fresh, nil
+		c.lists.Clear()
 		if c.cache != nil {
 			c.cache.Clear()
 		}

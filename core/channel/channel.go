@@ -78,10 +78,11 @@ type Channel struct {
 	aliases  aliases
 	replays  []replay // retained messages still to be sent, oldest subscription first
 	cache    *access.Cache
-	lastSeen int64  // when the client last sent a packet
-	aliveFor int64  // nanoseconds without a packet after which it is gone; 0: for ever
-	held     bool   // the socket's backlog is above the zone's limit
-	rates    *rates // nil: not connected, or the zone limits nothing
+	lists    hook.Lists // of acl plugins, in place of asking them
+	lastSeen int64      // when the client last sent a packet
+	aliveFor int64      // nanoseconds without a packet after which it is gone; 0: for ever
+	held     bool       // the socket's backlog is above the zone's limit
+	rates    *rates     // nil: not connected, or the zone limits nothing
 
 	mail mail
 }

@@ -119,7 +119,7 @@ func (c *Channel) authorise(io *IO, t *turn) (denied bool) {
 	for i := range t.pubs {
 		m := t.pubs[i].Msg
 		t.acl = append(t.acl, hook.ACLEvent{
-			Client: c.client, Action: hook.Publish, Topic: m.Topic[len(c.mount):], QoS: m.QoS, Retain: m.Retain,
+			Client: c.client, Action: hook.Publish, Topic: m.Topic[len(c.mount):], QoS: m.QoS, Retain: m.Retain, Lists: &c.lists,
 		})
 	}
 	c.env.Access.Check(&c.zone.Access, c.cache, io.Batch.Now, t.acl)

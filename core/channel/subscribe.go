@@ -79,7 +79,7 @@ func (c *Channel) authoriseSubscribe(io *IO, ev *hook.SubscribeEvent) (denied bo
 	for i, f := range ev.Filters {
 		if ev.Codes[i] < packet.UnspecifiedError {
 			_, inner, _ := topic.ParseShare(f.Filter)
-			acl = append(acl, hook.ACLEvent{Client: c.client, Action: hook.Subscribe, Topic: inner, QoS: f.QoS})
+			acl = append(acl, hook.ACLEvent{Client: c.client, Action: hook.Subscribe, Topic: inner, QoS: f.QoS, Lists: &c.lists})
 			at = append(at, i)
 		}
 	}

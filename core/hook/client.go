@@ -41,15 +41,6 @@ type Client struct {
 // Loopback tells whether the client's address is this machine.
 func (c *Client) Loopback() bool { return c.Peer.Addr().Unmap().IsLoopback() }
 
-// Permission is one line of a permission list.
-type Permission struct {
-	Filter string // topic filter; compared with a subscribe filter as text unless it covers it
-	Action Action
-	Allow  bool
-	MaxQoS byte // 2: any
-	Retain bool // whether retained publishes are covered
-}
-
 // Action is what a client wants to do with a topic.
 type Action byte
 

@@ -54,6 +54,7 @@ type ACLEvent struct {
 	Topic  string // topic name, or topic filter without share prefix
 	QoS    byte
 	Retain bool
+	Lists  *Lists // of the client's connection; nil: lists are not kept
 
 	Verdict  Verdict
 	Reason   packet.ReasonCode // with Deny; 0 means NotAuthorized

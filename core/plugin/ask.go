@@ -92,7 +92,7 @@ func (t *turn[E]) carry() {
 	err := t.version.inst.Call(t.version.ctx, c)
 	c.Records = nil
 	ans := &t.ans
-	ans.Plugin, ans.Now = &t.plugin.party, t.enc.Now
+	ans.Plugin, ans.Binding, ans.Now = &t.plugin.party, t.hook, t.enc.Now
 	for r, i := range t.at {
 		var fault error
 		ans.Verdict, fault = c.Verdict(r)

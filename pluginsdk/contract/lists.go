@@ -15,6 +15,11 @@ type Permission struct {
 	Allow     bool // else deny
 	MaxQoS    byte // 0..2; 2: any
 	Retain    bool // retained publishes are covered too
+	// Exact compares Filter as text: wildcards in it are not special.
+	Exact bool
+	// Any covers every topic and filter, also those that begin with $. Filter
+	// must be "#".
+	Any bool
 }
 
 const (
@@ -23,6 +28,8 @@ const (
 	permAllow     = 1 << 2
 	permRetain    = 1 << 3
 	permQoSShift  = 4
+	permExact     = 1 << 6
+	permAny       = 1 << 7
 	permHead      = 4
 )
 
@@ -36,7 +43,7 @@ func AppendPermission(dst []byte, p Permission) []byte {
 	for _, b := range []struct {
 		on  bool
 		bit byte
-	}{{p.Publish, permPublish}, {p.Subscribe, permSubscribe}, {p.Allow, permAllow}, {p.Retain, permRetain}} {
+	}{{p.Publish, permPublish}, {p.Subscribe, permSubscribe}, {p.Allow, permAllow}, {p.Retain, permRetain}, {p.Exact, permExact}, {p.Any, permAny}} {
 		if b.on {
 			bits |= b.bit
 		}
@@ -62,7 +69,7 @@ func (d Verdict) Permissions() (ps []Permission, ok bool) {
 		ps = append(ps, Permission{
 			Filter: string(b[permHead:n]), MaxQoS: bits >> permQoSShift & 3,
 			Publish: bits&permPublish != 0, Subscribe: bits&permSubscribe != 0,
-			Allow: bits&permAllow != 0, Retain: bits&permRetain != 0,
+			Allow: bits&permAllow != 0, Retain: bits&permRetain != 0, Exact: bits&permExact != 0, Any: bits&permAny != 0,
 		})
 		b = b[n:]
 	}
@@ -78,7 +85,8 @@ func checkPermissions(b []byte) error {
 		if n > len(b) {
 			return errLength
 		}
-		if b[2]>>permQoSShift > 2 || !ValidFilter(b[permHead:n]) {
+		filter := b[permHead:n]
+		if b[2]>>permQoSShift&3 == 3 || !ValidFilter(filter) || b[2]&permAny != 0 && string(filter) != "#" {
 			return fault("permission ", strconv.Quote(string(b[permHead:n])), ": ", errFilter)
 		}
 		b = b[n:]

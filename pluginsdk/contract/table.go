@@ -33,7 +33,7 @@ var hooks = [MaxHook + 1]hookInfo{
 		extsAuth, connackReasons},
 	HookAuthContinue: {"auth_continue", Intercept, authSlots, actions(Next, Allow, Deny, Continue),
 		extsAuth, connackReasons},
-	HookACL: {"acl", Intercept, aclSlots, actions(Next, Allow, Deny), 1<<ExtText | 1<<ExtCacheFilter, aclReasons},
+	HookACL: {"acl", Intercept, aclSlots, actions(Next, Allow, Deny), 1<<ExtText | 1<<ExtCacheFilter | 1<<ExtPermissions, aclReasons},
 	HookSubscribe: {"subscribe", Intercept, filtersSlots, actions(Next, Allow, Deny, Rewrite),
 		extsSubscribe, subackReasons},
 	HookUnsubscribe: {"unsubscribe", Intercept, filtersSlots, actions(Next, Allow, Deny, Rewrite),

@@ -182,20 +182,33 @@ func identify(a *Answer, c *hook.Client) {
 	if a.Flags&contract.VerdictSuperuser != 0 {
 		c.Superuser = true
 	}
-	ps, ok := a.Permissions()
-	if !ok {
-		return
+	if ps, ok := a.permissions(); ok {
+		c.Permissions = ps
 	}
-	c.Permissions = make([]hook.Permission, len(ps))
+}
+
+// permissions is the verdict's permission list in the core's form.
+func (a *Answer) permissions() ([]hook.Permission, bool) {
+	raw, ok := a.Ext(contract.ExtPermissions)
+	if !ok {
+		return nil, false
+	}
+	return a.Plugin.lists.of(raw, a.readPermissions), true
+}
+
+func (a *Answer) readPermissions() []hook.Permission {
+	ps, _ := a.Verdict.Permissions()
+	list := make([]hook.Permission, len(ps))
 	for i, p := range ps {
-		c.Permissions[i] = hook.Permission{Filter: p.Filter, Allow: p.Allow, MaxQoS: p.MaxQoS, Retain: p.Retain}
+		list[i] = hook.Permission{Filter: p.Filter, Allow: p.Allow, MaxQoS: p.MaxQoS, Retain: p.Retain, Exact: p.Exact, Any: p.Any}
 		if p.Publish {
-			c.Permissions[i].Action |= hook.Publish
+			list[i].Action |= hook.Publish
 		}
 		if p.Subscribe {
-			c.Permissions[i].Action |= hook.Subscribe
+			list[i].Action |= hook.Subscribe
 		}
 	}
+	return list
 }
 
 // cacheable notes for how long and for what the answer to an acl question holds.
@@ -215,14 +228,14 @@ func cacheable(a *Answer, e *hook.ACLEvent) {
 
 // ACL serves acl.
 var ACL = Ops[hook.ACLEvent]{
-	Wants: func(_ *Plugin, h *Binding, e *hook.ACLEvent) bool {
+	Wants: func(p *Plugin, h *Binding, e *hook.ACLEvent) bool {
 		if e.Verdict != hook.Next || !h.Scope.flags(e.QoS, e.Retain) || !h.Scope.client(e.Client) {
 			return false
 		}
-		if e.Action == hook.Publish {
-			return h.Scope.topic(e.Topic)
+		if e.Action == hook.Publish && !h.Scope.topic(e.Topic) || e.Action != hook.Publish && !h.Scope.filter(e.Topic) {
+			return false
 		}
-		return h.Scope.filter(e.Topic)
+		return e.Lists == nil || !e.Lists.Decide(p, h, e)
 	},
 	Key: func(e *hook.ACLEvent) uint64 { return connOf(e.Client) },
 	Encode: func(w *Encoder, k contract.Hook, e *hook.ACLEvent) {
@@ -247,6 +260,9 @@ var ACL = Ops[hook.ACLEvent]{
 		w.End()
 	},
 	Apply: func(a *Answer, e *hook.ACLEvent) {
+		if list, ok := a.permissions(); ok && e.Lists != nil {
+			e.Lists.Keep(a.Plugin, a.Binding, list)
+		}
 		switch a.Action {
 		case contract.Allow:
 			e.Verdict = hook.Allow

@@ -5,8 +5,10 @@
 package event
 
 import (
+	"sync"
 	"time"
 
+	"github.com/dunlinmq/dunlin/core/hook"
 	"github.com/dunlinmq/dunlin/core/message"
 	"github.com/dunlinmq/dunlin/core/packet"
 	"github.com/dunlinmq/dunlin/core/plugin/manifest"
@@ -24,6 +26,33 @@ type Plugin struct {
 	Store  *topicstore.Store // for the services of retained calls; may be nil
 	Now    func() time.Time
 	Looped func() // told of a publication that has been published on too often
+
+	lists shelf
+}
+
+// shelf keeps equal permission lists once: most clients of a plugin have the
+// same few, and each list would cost a connection some hundred bytes.
+type shelf struct {
+	mu    sync.Mutex
+	lists map[string][]hook.Permission // by their bytes on the wire
+}
+
+// maxShelf bounds the lists that are kept to be shared.
+const maxShelf = 1024
+
+// of returns the list whose bytes are raw; read makes it.
+func (s *shelf) of(raw []byte, read func() []hook.Permission) []hook.Permission {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if list, ok := s.lists[string(raw)]; ok {
+		return list
+	}
+	if s.lists == nil || len(s.lists) >= maxShelf {
+		s.lists = map[string][]hook.Permission{}
+	}
+	list := read()
+	s.lists[string(raw)] = list
+	return list
 }
 
 // now is the time in Unix nanoseconds.
@@ -82,8 +111,9 @@ type Ops[E any] struct {
 // Answer is one verdict with what is needed to carry it out.
 type Answer struct {
 	contract.Verdict
-	Plugin *Plugin
-	Now    int64 // Unix nanoseconds
+	Plugin  *Plugin
+	Binding *Binding // the registration that was asked
+	Now     int64    // Unix nanoseconds
 }
 
 // reason is the reason code of a Deny: the plugin's, else NotAuthorized.
