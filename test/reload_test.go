@@ -252,7 +252,11 @@ func TestReloadOfTheLogLevel(t *testing.T) {
 	r := startReloading(t, setup{})
 	r.mustReload("log.level = \"debug\"\n")
 	r.eventually("debug lines", func() bool {
-		r.alive()
+		c := r.dial(v311)
+		defer c.close()
+		c.connect("twice")
+		c.send(&packet.Connect{Version: v311, ClientID: "twice", CleanStart: true}) // ends the connection
+		c.closed()
 		return strings.Contains(r.log.String(), " DEBUG ")
 	})
 }
