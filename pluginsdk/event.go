@@ -27,6 +27,10 @@ func (e *Event) Time() time.Time { return time.Unix(0, int64(e.rec.Time())) }
 // Conn names the connection; unique in the broker's process, 0 if there is none.
 func (e *Event) Conn() uint64 { return e.rec.Conn() }
 
+// Index is the event's place in its frame. The events of a deciding hook that
+// come in one frame are of one connection.
+func (e *Event) Index() int { return e.index }
+
 // Flags are the event's flags, for example e.Flags().Version().
 func (e *Event) Flags() contract.Flags { return e.rec.Flags() }
 

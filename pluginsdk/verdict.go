@@ -33,7 +33,8 @@ type Verdict struct {
 	CacheFilter string
 	// Permissions answer what the connection may ask from now on: the broker
 	// evaluates them itself in this plugin's place in the chain, first match wins,
-	// and asks OnACL no more. What no line covers is left to the next plugin.
+	// and asks OnACL no more. With Next they answer the question itself and those
+	// of the later events of the frame. What no line covers is left to the next plugin.
 	// nil: none (OnACL).
 	Permissions []contract.Permission
 	// Throttle stops reading the client for a while (OnConnect, OnPublish, OnWill).

@@ -90,7 +90,7 @@ func (b *broker) nodeStatus() nodeStatus {
 type pluginStatus struct {
 	Name, Version, Type, State, Error string
 	Hooks                             []string
-	Restarts                          int
+	Restarts, Calls                   int
 }
 
 func (b *broker) pluginStatus(name string) pluginStatus {

@@ -260,7 +260,8 @@ var ACL = Ops[hook.ACLEvent]{
 		w.End()
 	},
 	Apply: func(a *Answer, e *hook.ACLEvent) {
-		if list, ok := a.permissions(); ok && e.Lists != nil {
+		list, given := a.permissions()
+		if given && e.Lists != nil {
 			e.Lists.Keep(a.Plugin, a.Binding, list)
 		}
 		switch a.Action {
@@ -268,7 +269,12 @@ var ACL = Ops[hook.ACLEvent]{
 			e.Verdict = hook.Allow
 		case contract.Deny:
 			e.Verdict, e.Reason, e.Text = hook.Deny, a.reason(), a.Text()
-		default:
+		default: // the list answers this question too
+			if given {
+				hook.Permitted(list, e)
+			} else if e.Lists != nil {
+				e.Lists.Decide(a.Plugin, a.Binding, e)
+			}
 			return
 		}
 		cacheable(a, e)

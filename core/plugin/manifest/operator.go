@@ -125,8 +125,8 @@ func pick[T comparable](override, base T) T {
 	return base
 }
 
-// maxSecret bounds a file named by ${file:...}.
-const maxSecret = 64 << 10
+// maxSecret bounds a file named by ${file:...}: a password, or a table of rules.
+const maxSecret = 1 << 20
 
 // resolver replaces the secret references of one file.
 type resolver struct {
