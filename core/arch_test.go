@@ -27,6 +27,7 @@ var depth = map[string]int{
 
 	"core/message":  1,
 	"core/listener": 1,
+	"core/journal":  1,
 
 	"core/session":    2,
 	"core/hook":       2,

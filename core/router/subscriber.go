@@ -1,6 +1,9 @@
 package router
 
-import "github.com/dunlinmq/dunlin/core/message"
+import (
+	"github.com/dunlinmq/dunlin/core/journal"
+	"github.com/dunlinmq/dunlin/core/message"
+)
 
 // Subscriber receives matched messages: a client's session (online or not) or a
 // plugin's internal subscription.
@@ -28,6 +31,25 @@ type Batch struct {
 	Now     int64 // Unix nanoseconds; set at the batch's start
 	sinks   []Sink
 	matches Matches
+	tx      *journal.Tx // what of the batch must survive; nil: nothing yet
+}
+
+// Tx is the batch's transaction in the journal, begun by the first call. Flush
+// commits it. The caller fills it at once and does not keep it but to wait for it.
+func (b *Batch) Tx(j *journal.Journal) *journal.Tx {
+	if b.tx == nil {
+		b.tx = j.Begin()
+	}
+	return b.tx
+}
+
+// Mark is how much the batch's transaction has by now. Who has asked before and
+// after a call knows whether the call left something that has to be waited for.
+func (b *Batch) Mark() int {
+	if b.tx == nil {
+		return 0
+	}
+	return b.tx.Len()
 }
 
 // Matches is the batch's scratch for [Router.Match], so that matching a message
@@ -41,11 +63,22 @@ func (b *Batch) Touched() int { return len(b.sinks) }
 // a sink is touched once until it is flushed.
 func (b *Batch) Touch(s Sink) { b.sinks = append(b.sinks, s) }
 
-// Flush runs the touched sinks, and those that they touch, until none is left.
+// Flush commits the batch's transaction and runs the touched sinks, and those that
+// they touch, until none is left. What the sinks leave is another transaction: the
+// answer to a message never gets into the store before the message.
 func (b *Batch) Flush() {
+	b.commit()
 	for i := 0; i < len(b.sinks); i++ {
 		b.sinks[i].Flush(b)
 	}
 	clear(b.sinks)
 	b.sinks = b.sinks[:0]
+	b.commit()
+}
+
+func (b *Batch) commit() {
+	if tx := b.tx; tx != nil {
+		b.tx = nil
+		tx.Commit()
+	}
 }
