@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/dunlinmq/dunlin/core/message"
-	"github.com/dunlinmq/dunlin/core/packet"
 )
 
 // Bits of the flag bytes in the byte form of deliveries and messages.
@@ -14,9 +13,6 @@ const (
 	formNoLocal byte = 1 << iota
 	formRetainAsPublished
 	formShared
-
-	formRetain   byte = 1
-	formRetained byte = 2
 
 	maxSubscriptionID = 268_435_455
 )
@@ -54,28 +50,7 @@ func appendDelivery(dst []byte, d *message.Delivery) []byte {
 		dst = append(dst, 0)
 	}
 	dst = appendOptions(dst, &d.Opts)
-	return appendMessage(dst, d.Msg)
-}
-
-func appendMessage(dst []byte, m *message.Message) []byte {
-	dst = binary.AppendUvarint(dst, uint64(m.ID.Node))
-	dst = binary.AppendUvarint(dst, uint64(m.ID.Incarnation))
-	dst = binary.AppendUvarint(dst, m.ID.Seq)
-	dst = appendString(dst, m.Topic)
-	dst = appendBytes(dst, m.Payload)
-	dst = appendBytes(dst, m.Props)
-	dst = appendString(dst, m.From)
-	dst = appendString(dst, m.Username)
-	dst = binary.AppendVarint(dst, m.Time)
-	dst = binary.AppendVarint(dst, m.Expiry)
-	var flags byte
-	if m.Retain {
-		flags |= formRetain
-	}
-	if m.Retained {
-		flags |= formRetained
-	}
-	return append(dst, m.QoS, flags, byte(m.Origin), m.Hops)
+	return d.Msg.AppendForm(dst)
 }
 
 // reader takes a byte form apart. After the first fault it returns zero values.
@@ -210,26 +185,14 @@ func (r *reader) delivery() (d message.Delivery) {
 }
 
 func (r *reader) message() *message.Message {
-	m := new(message.Message)
-	const max32 = 1<<32 - 1
-	m.ID.Node = uint32(r.below(max32, "node"))
-	m.ID.Incarnation = uint32(r.below(max32, "incarnation"))
-	m.ID.Seq = r.uvarint()
-	m.Topic = r.string()
-	m.Payload = r.bytes()
-	m.Props = packet.Props(r.bytes())
-	m.From = r.string()
-	m.Username = r.string()
-	m.Time = r.varint()
-	m.Expiry = r.varint()
-	m.QoS = r.qos()
-	flags := r.byte()
-	m.Origin = message.Origin(r.byte())
-	m.Hops = r.byte()
-	if flags > formRetain|formRetained || m.Origin > message.OriginPeer {
-		r.fail("message flags are %#x, origin is %d", flags, m.Origin)
+	if r.err != nil {
+		return nil
 	}
-	m.Retain = flags&formRetain != 0
-	m.Retained = flags&formRetained != 0
+	m, rest, err := message.CutForm(r.b)
+	if err != nil {
+		r.fail("%w", err)
+		return nil
+	}
+	r.b = rest
 	return m
 }
