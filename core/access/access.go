@@ -62,7 +62,7 @@ func (a *Access) Authenticate(p *Policy, e *hook.AuthEvent) {
 	case e.Method != "":
 		e.Verdict, e.Reason = hook.Deny, packet.BadAuthenticationMethod
 	case p.BypassAuth, p.Anonymous == AnonymousAllow, p.Anonymous == AnonymousLoopback && chain == nil && e.Client.Loopback():
-		e.Verdict = hook.Allow
+		e.Verdict, e.Anonymous = hook.Allow, true
 	case e.Client.HasUsername:
 		e.Verdict, e.Reason = hook.Deny, packet.BadUserNameOrPassword
 	default:
@@ -176,7 +176,7 @@ func (c *Cache) get(now int64, e *hook.ACLEvent) bool {
 		return false
 	}
 	settle(e, v.allow)
-	e.Reason = v.reason
+	e.Reason, e.Cached = v.reason, true
 	return true
 }
 

@@ -45,11 +45,16 @@ func New(cfg Config, hooks *hook.Points, r *router.Router) *Broker {
 // are written when the batch is flushed.
 func (k *Broker) Publish(b *router.Batch, es []hook.PublishEvent) {
 	k.number(b, es)
+	for i := range es {
+		if es[i].Msg.Origin != message.OriginSys && passes(es[i].Verdict) {
+			b.Count.MessagesPublish++
+		}
+	}
 	k.stopLoops(es)
 	for _, fold := range k.hooks.MessagePublish.Chain() {
 		fold(es)
 	}
-	k.retain(es)
+	k.retain(b, es)
 	for i := range es {
 		k.route(b, &es[i])
 	}
@@ -87,7 +92,7 @@ func (k *Broker) stopLoops(es []hook.PublishEvent) {
 }
 
 // retain tells the provider of retained messages, once for all of es.
-func (k *Broker) retain(es []hook.PublishEvent) {
+func (k *Broker) retain(b *router.Batch, es []hook.PublishEvent) {
 	chain := k.hooks.RetainedStore.Chain()
 	if chain == nil {
 		return
@@ -107,6 +112,9 @@ func (k *Broker) retain(es []hook.PublishEvent) {
 		keep(retained)
 	}
 	for j := range retained {
+		if m := es[at[j]].Msg; retained[j].Verdict == hook.Allow && len(m.Payload) > 0 && m.Origin != message.OriginSys {
+			b.Count.MessagesRetained++ // Allow: somebody has kept it
+		}
 		if !passes(retained[j].Verdict) {
 			es[at[j]].Verdict, es[at[j]].Reason = retained[j].Verdict, retained[j].Reason
 		}
@@ -122,6 +130,7 @@ func (k *Broker) route(b *router.Batch, e *hook.PublishEvent) {
 		}
 	case e.Verdict == hook.Drop:
 		e.Reason = packet.Success
+		b.Count.MessagesDropped++
 	default:
 		e.Verdict, e.Reason = hook.Allow, k.dispatch(b, e)
 	}
@@ -153,6 +162,10 @@ func (k *Broker) dispatch(b *router.Batch, e *hook.PublishEvent) packet.ReasonCo
 	}
 	e.Routed = n
 	if n == 0 {
+		if m.Origin != message.OriginSys {
+			b.Count.MessagesDropped++
+			b.Count.MessagesDroppedNoSubscribers++
+		}
 		k.dropped(e, "no_subscribers")
 		return packet.NoMatchingSubscribers
 	}

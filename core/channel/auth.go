@@ -17,6 +17,7 @@ func (c *Channel) authenticate(io *IO, t *turn, e *hook.AuthEvent) {
 	t.count.ClientAuthenticate++
 	c.env.Access.Authenticate(&c.zone.Access, e)
 	c.env.Access.Judged(&c.zone.Access, e, io.Batch.Now)
+	countAuth(t.count, e)
 	switch {
 	case e.Verdict == hook.Allow:
 		c.claim(io, t)
@@ -24,6 +25,7 @@ func (c *Channel) authenticate(io *IO, t *turn, e *hook.AuthEvent) {
 		c.state = authenticating
 		if p := c.authPacket(packet.ContinueAuthentication, e); c.takes(p) {
 			io.Out = packet.Append(io.Out, c.version, p)
+			t.count.PacketsAuthSent++
 		} else {
 			c.refuse(io, tooSmall)
 		}
@@ -72,7 +74,9 @@ func (c *Channel) handleAuth(io *IO, t *turn, p *packet.Auth) *fault {
 func (c *Channel) reauthenticate(io *IO, e *hook.AuthEvent) *fault {
 	fresh := *c.client // events may hold the old facts
 	e.Client, e.Reauth = &fresh, true
+	io.Batch.Count.ClientAuthenticate++
 	c.env.Access.Authenticate(&c.zone.Access, e)
+	countAuth(&io.Batch.Count, e)
 	switch e.Verdict {
 	case hook.Allow:
 		c.client, c.reauth = &fresh, nil

@@ -121,15 +121,15 @@ type turn struct {
 	acl     []hook.ACLEvent
 	msgs    []*message.Message
 	deliver []hook.DeliverEvent
-	count   metrics.Counters
-	sent    int // bytes in IO.Out when the call began
+	count   *metrics.Counters // the batch's
+	sent    int               // bytes in IO.Out when the call began
 }
 
 var turns = sync.Pool{New: func() any { return new(turn) }}
 
 func (c *Channel) begin(io *IO) *turn {
 	t := turns.Get().(*turn)
-	t.sent = len(io.Out)
+	t.sent, t.count = len(io.Out), &io.Batch.Count
 	return t
 }
 
@@ -137,7 +137,8 @@ func (c *Channel) finish(io *IO, t *turn) {
 	c.settle(io, t)
 	t.decoder.Release()
 	t.count.BytesSent += uint64(max(0, len(io.Out)-t.sent))
-	c.env.Metrics.Stripe(int(c.client.Conn)).Flush(&t.count)
+	c.tally(io)
+	t.count = nil
 	turns.Put(t)
 }
 
@@ -176,6 +177,7 @@ func (c *Channel) Input(io *IO, b []byte) (n int) {
 		c.lastSeen = io.Batch.Now
 		if pub, ok := p.(*packet.Publish); ok && c.state == connected {
 			if f := c.take(io, t, pub); f != nil {
+				t.count.PacketsPublishError++
 				c.flush(io, t)
 				c.fail(io, f)
 			}
@@ -205,13 +207,18 @@ func (c *Channel) handle(io *IO, t *turn, p packet.Packet) {
 	var f *fault
 	switch p := p.(type) {
 	case *packet.Connect:
+		t.count.PacketsConnectReceived++
 		c.handleConnect(io, t, p)
 	case *packet.Auth:
+		t.count.PacketsAuthReceived++
 		f = c.handleAuth(io, t, p)
 	default:
-		if _, leaves := p.(*packet.Disconnect); leaves && c.state != connected {
-			c.close(io) // [MQTT-3.1.2-30] lets a client leave before its CONNACK
-			return
+		if _, leaves := p.(*packet.Disconnect); leaves {
+			t.count.PacketsDisconnectReceived++
+			if c.state != connected {
+				c.close(io) // [MQTT-3.1.2-30] lets a client leave before its CONNACK
+				return
+			}
 		}
 		if c.state != connected {
 			f = &fault{packet.ProtocolError, "packet before the end of authentication"}

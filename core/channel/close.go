@@ -38,6 +38,7 @@ func (c *Channel) fail(io *IO, f *fault) {
 		} else { // [MQTT-3.14.2-3]
 			io.Out = packet.Append(io.Out, c.version, &packet.Disconnect{Code: code})
 		}
+		io.Batch.Count.PacketsDisconnectSent++
 	}
 	c.depart(io, f.code, wordFor(f.code), true)
 	c.close(io)
@@ -70,6 +71,7 @@ func (c *Channel) close(io *IO) {
 
 // Lost is the last call: the connection is gone.
 func (c *Channel) Lost(io *IO, err error) {
+	defer c.tally(io)
 	switch c.state {
 	case connected:
 		word := wentByPeer
@@ -134,6 +136,7 @@ func (c *Channel) depart(io *IO, code packet.ReasonCode, word string, abnormal b
 		d.Delay, _ = c.will.Props.Uint32(packet.PropWillDelay)
 	}
 	c.state = closed
+	io.Batch.Count.ClientDisconnected++
 	if chain := c.env.Hooks.ClientDisconnected.Chain(); chain != nil {
 		ev := hook.ConnectionEvent{Client: c.client, At: time.Unix(0, io.Batch.Now), Reason: code, Text: word}
 		for _, told := range chain {
@@ -172,11 +175,12 @@ func (c *Channel) takes(p packet.Packet) bool {
 var tooSmall = &fault{packet.PacketTooLarge, "the answer exceeds the client's maximum packet size"}
 
 // answer appends p, which the client waits for, if it takes it.
-func (c *Channel) answer(io *IO, p packet.Packet) *fault {
+func (c *Channel) answer(io *IO, p *packet.Auth) *fault {
 	if !c.takes(p) {
 		return tooSmall
 	}
 	io.Out = packet.Append(io.Out, c.version, p)
+	io.Batch.Count.PacketsAuthSent++
 	return nil
 }
 

@@ -35,6 +35,7 @@ func (c *Channel) handleConnect(io *IO, t *turn, p *packet.Connect) {
 		return
 	}
 	c.describe(p)
+	t.count.ClientConnect++
 	ev := hook.ConnectEvent{Client: c.client, Packet: p}
 	for _, ask := range c.env.Hooks.ClientConnect.Chain() {
 		if ask(&ev); ev.Reason >= packet.UnspecifiedError {
@@ -207,6 +208,7 @@ func (c *Channel) admit(io *IO, t *turn, answer *registry.Claim) {
 	c.state = connected
 	c.cache, c.rates = access.NewCache(c.zone.ACLCacheSize), c.zone.newRates(io.Batch.Now)
 	t.count.ClientConnected++
+	countConnack(t.count, packet.Success)
 	io.Out = packet.Append(io.Out, c.version, &packet.Connack{
 		SessionPresent: answer.Present, Props: h.props,
 	})
@@ -227,10 +229,11 @@ func (c *Channel) admit(io *IO, t *turn, answer *registry.Claim) {
 
 func (c *Channel) tellConnected(io *IO, present bool) {
 	at := time.Unix(0, io.Batch.Now)
-	p := &c.env.Hooks.SessionCreated
+	p, n := &c.env.Hooks.SessionCreated, &io.Batch.Count.SessionCreated
 	if present {
-		p = &c.env.Hooks.SessionResumed
+		p, n = &c.env.Hooks.SessionResumed, &io.Batch.Count.SessionResumed
 	}
+	*n++
 	for _, told := range p.Chain() {
 		told(&hook.SessionEvent{ClientID: c.client.ID, Client: c.client, At: at})
 	}
@@ -251,6 +254,7 @@ func (c *Channel) refuse(io *IO, f *fault) {
 	}
 	if c.takes(&k) && (c.version == packet.V50 || sayable(code)) {
 		io.Out = packet.Append(io.Out, c.version, &k)
+		countConnack(&io.Batch.Count, code)
 	}
 	c.close(io)
 }

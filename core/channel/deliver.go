@@ -95,7 +95,7 @@ func (c *Channel) emit(io *IO, t *turn) {
 			continue
 		}
 		io.Out = packet.AppendPublish(io.Out, c.version, &t.out)
-		countOut(&t.count, o.QoS)
+		countOut(t.count, o)
 		c.tellDelivered(o.Msg)
 	}
 	c.tellDrops(t)
@@ -107,6 +107,8 @@ func (c *Channel) emit(io *IO, t *turn) {
 		}
 	}
 	t.count.MessagesAcked += uint64(len(t.effects.Acked))
+	t.count.MessagesDropped += uint64(t.effects.TimedOut)
+	t.count.MessagesDroppedAwaitPubrelTimeout += uint64(t.effects.TimedOut)
 	t.effects.Reset()
 }
 
@@ -154,12 +156,16 @@ func (c *Channel) mountOf(m *message.Message) int {
 	return 0
 }
 
+// reasonTooLarge is EMQ X 4's word for what the client's Maximum Packet Size
+// keeps from it.
+const reasonTooLarge = "too_large"
+
 // tooLarge drops a message that the client does not take, as if it had been
 // completed, so that the window goes on [MQTT-3.1.2-25].
 func (c *Channel) tooLarge(io *IO, t *turn, i int) {
 	o := t.effects.Send[i]
-	c.dropped(o.Msg, "too_large")
-	t.count.DeliveryDroppedTooLarge++
+	c.dropped(o.Msg, reasonTooLarge)
+	t.count.Dropped(reasonTooLarge)
 	if o.QoS > 0 {
 		c.sess.Skip(o.PacketID, io.Batch.Now, &t.effects)
 	}
@@ -174,7 +180,7 @@ func (c *Channel) tellDelivered(m *message.Message) {
 func (c *Channel) tellDrops(t *turn) {
 	for i := range t.effects.Drops {
 		d := &t.effects.Drops[i]
-		t.count.DeliveryDropped++
+		t.count.Dropped(d.Reason)
 		c.dropped(d.Msg, d.Reason)
 	}
 }

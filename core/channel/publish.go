@@ -21,7 +21,7 @@ const maxTaken = 512
 // topic, capabilities, QoS 2 identity, message, quota. The rest happens in flush for
 // all PUBLISHes that follow each other.
 func (c *Channel) take(io *IO, t *turn, p *packet.Publish) *fault {
-	countIn(&t.count, p.QoS)
+	countIn(t.count, p.QoS)
 	if f := c.aliases.resolve(p, c.zone.MaxTopicAlias, int(c.zone.MaxPacketSize)); f != nil {
 		return f
 	}
@@ -31,9 +31,11 @@ func (c *Channel) take(io *IO, t *turn, p *packet.Publish) *fault {
 	if p.QoS == 2 {
 		switch c.sess.Receive(p.PacketID, io.Batch.Now) {
 		case session.ReceiveDuplicate: // taken once [MQTT-4.3.3-10]
+			t.count.PacketsPublishInuse++
 			t.taken = append(t.taken, taken{id: p.PacketID, qos: 2, event: t.eventOf(p.PacketID)})
 			return nil
 		case session.ReceiveFull:
+			t.count.PacketsPublishDropped++
 			return &fault{packet.ReceiveMaximumExceeded, "more QoS 2 messages under way than the receive maximum"} // [MQTT-3.3.4-7]
 		}
 	}
@@ -101,6 +103,7 @@ func (c *Channel) flush(io *IO, t *turn) {
 		denied := c.authorise(io, t)
 		c.env.Broker.Publish(io.Batch, t.pubs)
 		c.routed(t)
+		t.countDenied()
 		c.acknowledge(io, t)
 		if denied && c.zone.ACLDenyDisconnect {
 			c.fail(io, &fault{packet.NotAuthorized, "publish denied"})
@@ -113,6 +116,10 @@ func (c *Channel) flush(io *IO, t *turn) {
 // authorise marks the events that the client may not publish.
 func (c *Channel) authorise(io *IO, t *turn) (denied bool) {
 	if c.env.Access.Trivial(&c.zone.Access, c.client) {
+		if c.zone.Access.EnableACL && !c.client.Superuser {
+			t.count.ClientCheckACL += uint64(len(t.pubs))
+			t.count.ClientACLAllow += uint64(len(t.pubs))
+		}
 		return false
 	}
 	t.acl = t.acl[:0]
@@ -123,6 +130,7 @@ func (c *Channel) authorise(io *IO, t *turn) (denied bool) {
 		})
 	}
 	c.env.Access.Check(&c.zone.Access, c.cache, io.Batch.Now, t.acl)
+	countACL(t.count, &c.zone.Access, t.acl)
 	for i := range t.acl {
 		if a := &t.acl[i]; a.Verdict == hook.Deny {
 			denied = true
@@ -196,12 +204,12 @@ func (c *Channel) handleAck(io *IO, t *turn, p *packet.Ack) *fault {
 	case packet.TypePuback:
 		t.count.PacketsPubackReceived++
 		if !c.sess.Puback(now, p.PacketID, &t.effects) {
-			t.count.PacketsPubackMissed++
+			missed(t.count, c.sess.InUse(p.PacketID), packet.TypePuback)
 		}
 	case packet.TypePubrec:
 		t.count.PacketsPubrecReceived++
 		if !c.sess.Pubrec(now, p.PacketID, p.Code, &t.effects) {
-			t.count.PacketsPubrecMissed++
+			missed(t.count, c.sess.InUse(p.PacketID), packet.TypePubrec)
 			c.answerUnknown(io, packet.TypePubrel, p)
 		}
 	case packet.TypePubrel:
@@ -216,7 +224,7 @@ func (c *Channel) handleAck(io *IO, t *turn, p *packet.Ack) *fault {
 	case packet.TypePubcomp:
 		t.count.PacketsPubcompReceived++
 		if !c.sess.Pubcomp(now, p.PacketID, &t.effects) {
-			t.count.PacketsPubcompMissed++
+			missed(t.count, c.sess.InUse(p.PacketID), packet.TypePubcomp)
 		}
 	}
 	c.emit(io, t)
@@ -228,5 +236,6 @@ func (c *Channel) handleAck(io *IO, t *turn, p *packet.Ack) *fault {
 func (c *Channel) answerUnknown(io *IO, kind packet.Type, p *packet.Ack) {
 	if p.Code < packet.UnspecifiedError {
 		io.Out = packet.Append(io.Out, c.version, &packet.Ack{Kind: kind, PacketID: p.PacketID, Code: packet.PacketIdentifierNotFound})
+		io.Batch.Count.PacketsPubrelSent++
 	}
 }

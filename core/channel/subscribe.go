@@ -16,6 +16,7 @@ func (c *Channel) handleSubscribe(io *IO, t *turn, p *packet.Subscribe) *fault {
 	t.count.PacketsSubscribeReceived++
 	for i := range p.Filters {
 		if c.version != packet.V50 && illFormed(p.Filters[i].Filter) {
+			t.count.PacketsSubscribeError++
 			return &fault{packet.TopicFilterInvalid, "topic filter is ill-formed"} // [3.1.1 MQTT-4.8.0-1]
 		}
 	}
@@ -23,6 +24,7 @@ func (c *Channel) handleSubscribe(io *IO, t *turn, p *packet.Subscribe) *fault {
 		return tooSmall
 	}
 	id, _ := p.Props.Varint(packet.PropSubscriptionID)
+	t.count.ClientSubscribe++
 	ev := hook.SubscribeEvent{Client: c.client, Props: p.Props, Filters: p.Filters, Codes: make([]packet.ReasonCode, len(p.Filters))}
 	if chain := c.env.Hooks.ClientSubscribe.Chain(); chain != nil {
 		for _, ask := range chain {
@@ -41,6 +43,7 @@ func (c *Channel) handleSubscribe(io *IO, t *turn, p *packet.Subscribe) *fault {
 			ev.Codes[i], fresh = c.subscribe(&ev.Filters[i], id, fresh)
 		}
 		ev.Codes[i] = ev.Codes[i].For(packet.TypeSuback)
+		countSubscribe(t.count, ev.Codes[i])
 	}
 	io.Out = packet.Append(io.Out, c.version, &packet.Suback{PacketID: p.PacketID, Codes: ev.Codes})
 	t.count.PacketsSubackSent++
@@ -87,6 +90,7 @@ func (c *Channel) authoriseSubscribe(io *IO, ev *hook.SubscribeEvent) (denied bo
 		return false
 	}
 	c.env.Access.Check(&c.zone.Access, c.cache, io.Batch.Now, acl)
+	countACL(&io.Batch.Count, &c.zone.Access, acl)
 	for j := range acl {
 		if acl[j].Verdict == hook.Deny {
 			denied = true
@@ -152,12 +156,14 @@ func (c *Channel) handleUnsubscribe(io *IO, t *turn, p *packet.Unsubscribe) *fau
 	t.count.PacketsUnsubscribeReceived++
 	for _, f := range p.Filters {
 		if c.version != packet.V50 && illFormed(f) {
+			t.count.PacketsUnsubscribeError++
 			return &fault{packet.TopicFilterInvalid, "topic filter is ill-formed"} // [3.1.1 MQTT-4.8.0-1]
 		}
 	}
 	if !c.takes(&packet.Unsuback{PacketID: p.PacketID, Codes: make([]packet.ReasonCode, len(p.Filters))}) {
 		return tooSmall
 	}
+	t.count.ClientUnsubscribe++
 	ev := hook.UnsubscribeEvent{Client: c.client, Props: p.Props, Filters: p.Filters}
 	for _, ask := range c.env.Hooks.ClientUnsubscribe.Chain() {
 		ask(&ev)
@@ -166,6 +172,9 @@ func (c *Channel) handleUnsubscribe(io *IO, t *turn, p *packet.Unsubscribe) *fau
 	for i, f := range ev.Filters {
 		if codes[i] = packet.TopicFilterInvalid; topic.ValidateFilter(f) == nil {
 			codes[i] = c.unsubscribe(c.mounted(f))
+		}
+		if codes[i].Failed() {
+			t.count.PacketsUnsubscribeError++
 		}
 	}
 	io.Out = packet.Append(io.Out, c.version, &packet.Unsuback{PacketID: p.PacketID, Codes: codes})

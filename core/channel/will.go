@@ -19,6 +19,7 @@ func (e *Env) PublishWill(b *router.Batch, w *registry.Will) {
 	}
 	acl := [1]hook.ACLEvent{{Client: w.Client, Action: hook.Publish, Topic: w.Will.Topic, QoS: w.Will.QoS, Retain: w.Will.Retain}}
 	e.Access.Check(&zone.Access, nil, b.Now, acl[:])
+	countACL(&b.Count, &zone.Access, acl[:])
 	if acl[0].Verdict == hook.Deny {
 		return
 	}

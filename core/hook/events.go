@@ -45,6 +45,8 @@ type AuthEvent struct {
 	Reason  packet.ReasonCode // with Deny; 0 means NotAuthorized
 	Text    string            // with Deny: reason string for a 5.0 client
 	Reply   []byte            // Authentication Data to send with AUTH or CONNACK
+	// Anonymous says that nobody vouched: the zone lets the client in as it is.
+	Anonymous bool
 }
 
 // ACLEvent asks whether a client may publish to a topic or subscribe a filter.
@@ -63,6 +65,7 @@ type ACLEvent struct {
 	// CacheFilter is the topic filter whose topics the cached answer covers; "":
 	// this topic only.
 	CacheFilter string
+	Cached      bool // the verdict is one that was remembered
 }
 
 // SubscribeEvent is one SUBSCRIBE, before its filters are authorised.

@@ -106,6 +106,25 @@ type Counters struct {
 	SessionTerminated uint64 `metric:"session.terminated"`
 }
 
+// Dropped counts a message that a subscriber does not get, for EMQ X 4's reason:
+// no_local, too_large, qos0_msg, queue_full or expired; what else there is counts
+// in delivery.dropped only.
+func (c *Counters) Dropped(reason string) {
+	c.DeliveryDropped++
+	switch reason {
+	case "no_local":
+		c.DeliveryDroppedNoLocal++
+	case "too_large":
+		c.DeliveryDroppedTooLarge++
+	case "qos0_msg":
+		c.DeliveryDroppedQoS0Msg++
+	case "queue_full":
+		c.DeliveryDroppedQueueFull++
+	case "expired":
+		c.DeliveryDroppedExpired++
+	}
+}
+
 // size is the number of metrics.
 const size = int(unsafe.Sizeof(Counters{}) / 8)
 

@@ -99,10 +99,10 @@ func (c *Client) Deliver(b *router.Batch, d message.Delivery) {
 		e := c.reg.effects()
 		c.sess.Deliver(b.Now, d, e)
 		c.mu.Unlock()
-		c.reg.reportDrops(c.id, nil, e)
+		c.reg.reportDrops(b, c.id, nil, e)
 	case c.inbox != nil && len(c.inbox.Deliveries) >= MailboxLimit:
 		c.mu.Unlock()
-		c.reg.drop(c.id, d.Msg, "queue_full")
+		c.reg.drop(b, c.id, d.Msg, session.ReasonQueueFull)
 	default:
 		if c.inbox == nil {
 			c.inbox = mailboxes.Get().(*Mailbox)

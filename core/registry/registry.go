@@ -10,11 +10,11 @@ import (
 	"context"
 	"hash/maphash"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/dunlinmq/dunlin/core/hook"
 	"github.com/dunlinmq/dunlin/core/message"
+	"github.com/dunlinmq/dunlin/core/metrics"
 	"github.com/dunlinmq/dunlin/core/packet"
 	"github.com/dunlinmq/dunlin/core/router"
 	"github.com/dunlinmq/dunlin/core/session"
@@ -32,6 +32,9 @@ type Config struct {
 	// Redispatch gives a shared delivery to another member of its group and tells
 	// whether there was one.
 	Redispatch func(b *router.Batch, d message.Delivery, gone router.Subscriber) bool
+	// Metrics takes what happens in batches of the registry's own, and the gauges
+	// of connections and sessions; nil: nobody asks.
+	Metrics *metrics.Registry
 }
 
 // Registry holds the node's clients. Safe for concurrent use.
@@ -42,8 +45,8 @@ type Registry struct {
 
 	shards  [shards]shard
 	timers  timers
-	online  atomic.Int64
-	total   atomic.Int64
+	online  *metrics.Gauge
+	total   *metrics.Gauge
 	scratch sync.Pool // *session.Effects
 }
 
@@ -54,7 +57,11 @@ type shard struct {
 
 // New returns an empty registry. Call Run to make time pass.
 func New(cfg Config) *Registry {
-	r := &Registry{cfg: cfg, seed: maphash.MakeSeed()}
+	if cfg.Metrics == nil {
+		cfg.Metrics = metrics.New(1)
+	}
+	gauges := &cfg.Metrics.Gauges
+	r := &Registry{cfg: cfg, seed: maphash.MakeSeed(), online: &gauges.Connections, total: &gauges.Sessions}
 	for i := range r.shards {
 		r.shards[i].clients = make(map[string]*Client)
 	}
@@ -181,10 +188,10 @@ func (r *Registry) Each(fn func(*Client) bool) {
 }
 
 // Online is the number of connected clients, Sessions that of all sessions.
-func (r *Registry) Online() int { return int(r.online.Load()) }
+func (r *Registry) Online() int { return int(r.online.Value()) }
 
 // Sessions is the number of sessions, with a connection or without.
-func (r *Registry) Sessions() int { return int(r.total.Load()) }
+func (r *Registry) Sessions() int { return int(r.total.Value()) }
 
 // EvictAll asks every connected client to leave with the reason code and
 // returns how many it asked.
@@ -212,6 +219,7 @@ func (r *Registry) Run(ctx context.Context) error {
 			b := &router.Batch{Now: time.Now().UnixNano()}
 			r.Due(b)
 			b.Flush()
+			r.cfg.Metrics.Stripe(0).Flush(&b.Count)
 		}
 	}
 }
@@ -226,8 +234,11 @@ func (r *Registry) Due(b *router.Batch) {
 
 func (r *Registry) effects() *session.Effects { return r.scratch.Get().(*session.Effects) }
 
-// reportDrops tells the hooks of e's drops and frees e.
-func (r *Registry) reportDrops(id string, info *hook.Client, e *session.Effects) {
+// reportDrops counts e's drops, tells the hooks of them and frees e.
+func (r *Registry) reportDrops(b *router.Batch, id string, info *hook.Client, e *session.Effects) {
+	for i := range e.Drops {
+		b.Count.Dropped(e.Drops[i].Reason)
+	}
 	if chain := r.cfg.Hooks.MessageDropped.Chain(); chain != nil {
 		for i := range e.Drops {
 			ev := hook.MessageEvent{Client: info, ClientID: id, Msg: e.Drops[i].Msg, Reason: e.Drops[i].Reason}
@@ -240,7 +251,8 @@ func (r *Registry) reportDrops(id string, info *hook.Client, e *session.Effects)
 	r.scratch.Put(e)
 }
 
-func (r *Registry) drop(id string, m *message.Message, reason string) {
+func (r *Registry) drop(b *router.Batch, id string, m *message.Message, reason string) {
+	b.Count.Dropped(reason)
 	for _, told := range r.cfg.Hooks.MessageDropped.Chain() {
 		told(&hook.MessageEvent{ClientID: id, Msg: m, Reason: reason})
 	}

@@ -41,7 +41,7 @@ func (r *Registry) Release(b *router.Batch, c *Client, d Departure) {
 	c.mu.Unlock()
 	sh.mu.Unlock()
 
-	r.reportDrops(c.id, d.Info, e)
+	r.reportDrops(b, c.id, d.Info, e)
 	for _, m := range shared {
 		if !r.cfg.Redispatch(b, m, c) {
 			c.Deliver(b, m)
@@ -78,6 +78,7 @@ func (r *Registry) handOver(now int64, l leaving) (finish func(*router.Batch)) {
 			if willNow {
 				r.cfg.PublishWill(b, d.Will)
 			}
+			b.Count.SessionTakenOver++
 			r.told(&r.cfg.Hooks.SessionTakenOver, c, d.Info)
 			waiting.Done(b, Claim{Client: c, Present: true})
 		}
@@ -219,9 +220,11 @@ func (r *Registry) end(b *router.Batch, c *Client, off *offline, how ending) {
 		}
 	}
 	if how == endDiscarded {
+		b.Count.SessionDiscarded++
 		r.told(&r.cfg.Hooks.SessionDiscarded, c, info)
 		return
 	}
+	b.Count.SessionTerminated++
 	r.told(&r.cfg.Hooks.SessionExpired, c, info)
 }
 

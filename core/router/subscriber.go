@@ -3,6 +3,7 @@ package router
 import (
 	"github.com/dunlinmq/dunlin/core/journal"
 	"github.com/dunlinmq/dunlin/core/message"
+	"github.com/dunlinmq/dunlin/core/metrics"
 )
 
 // Subscriber receives matched messages: a client's session (online or not) or a
@@ -28,7 +29,11 @@ type Sink interface {
 // Batch is the work of one socket read (or of one burst of another publisher)
 // and the sinks that it touched. It is owned by one goroutine.
 type Batch struct {
-	Now     int64 // Unix nanoseconds; set at the batch's start
+	Now int64 // Unix nanoseconds; set at the batch's start
+	// Count is what happened and is not in the node's metrics yet. Whoever works
+	// for the batch counts here without an atomic; a channel hands it over when
+	// its call ends, whoever else made the batch does when the batch has ended.
+	Count   metrics.Counters
 	sinks   []Sink
 	matches Matches
 	tx      *journal.Tx // what of the batch must survive; nil: nothing yet

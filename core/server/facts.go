@@ -22,7 +22,7 @@ type facts struct{ s *Server }
 func (k facts) Figures(family adminpb.ListFiguresRequest_Family) (list []*adminpb.Figure) {
 	switch family {
 	case adminpb.ListFiguresRequest_FAMILY_STATS:
-		list = k.stats()
+		list = figures(counts(k).stats())
 	case adminpb.ListFiguresRequest_FAMILY_METRICS:
 		list = figures(k.s.env.Metrics.Counters(nil))
 	case adminpb.ListFiguresRequest_FAMILY_VM:
@@ -46,20 +46,6 @@ func figures(samples []metrics.Sample) []*adminpb.Figure {
 		list[i] = &adminpb.Figure{Name: s.Name, Value: s.Value}
 	}
 	return list
-}
-
-// stats are the node's counts under EMQ X's names (emqx4 §6.3).
-func (k facts) stats() []*adminpb.Figure {
-	n := counts(k).Counts()
-	return []*adminpb.Figure{
-		{Name: "connections.count", Value: n.Connections},
-		{Name: "sessions.count", Value: n.Sessions},
-		{Name: "subscriptions.count", Value: n.Subscriptions},
-		{Name: "subscriptions.shared.count", Value: n.SharedSubscriptions},
-		{Name: "routes.count", Value: n.Routes},
-		{Name: "topics.count", Value: n.Routes},
-		{Name: "retained.count", Value: n.Retained},
-	}
 }
 
 // runtimeFigures tells of memory (bytes), goroutines and garbage collection.

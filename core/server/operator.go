@@ -174,7 +174,7 @@ func (k clients) Kick(id string) error {
 	}
 	b := &router.Batch{Now: time.Now().UnixNano()}
 	k.s.registry.End(b, id)
-	b.Flush()
+	k.s.ended(b)
 	return nil
 }
 

@@ -55,7 +55,13 @@ func (s *Server) publishAll(ms []*message.Message) {
 		es[i].Msg = m
 	}
 	s.broker.Publish(b, es)
+	s.ended(b)
+}
+
+// ended ends a batch of the server's own.
+func (s *Server) ended(b *router.Batch) {
 	b.Flush()
+	s.env.Metrics.Stripe(0).Flush(&b.Count)
 }
 
 // pluginAdmin lets operators change plugins.

@@ -57,7 +57,8 @@ func (s *Server) buildGuards() (err error) {
 	s.env.Access = access.New(s.hooks).Guarded(access.Guards{Bans: g.bans, Logins: g.logins, Busy: func() bool { return g.memory.Load().Over() }})
 	s.watchFlapping()
 	crowds := crowds{s: s, seen: map[string]int64{}, at: map[string]time.Time{}}
-	g.watch = sys.NewWatch(watchEvery, g.alarms, s.fullListeners, s.brokenPlugins, s.failedLogins, crowds.check)
+	measure := func() []sys.Condition { counts{s}.measure(); return nil }
+	g.watch = sys.NewWatch(watchEvery, g.alarms, measure, s.fullListeners, s.brokenPlugins, s.failedLogins, crowds.check)
 	return nil
 }
 

@@ -131,12 +131,14 @@ func (s *Server) buildCore() {
 	s.router = router.New(s.cfg.Router)
 	s.retained = topicstore.New(topicstore.Config{MaxMessages: s.cfg.Store.MaxMessages, MaxBytes: s.cfg.Store.MaxBytes})
 	s.broker = broker.New(broker.Config{Node: 1, Incarnation: uint32(s.started.Unix())}, s.hooks, s.router)
+	counted := metrics.New(runtime.GOMAXPROCS(0))
 	s.env = &channel.Env{
 		Hooks: s.hooks, Broker: s.broker, Router: s.router,
-		Metrics: metrics.New(runtime.GOMAXPROCS(0)), Log: s.opts.Log.Named("channel"),
+		Metrics: counted, Log: s.opts.Log.Named("channel"),
 	}
 	s.registry = registry.New(registry.Config{
 		Hooks: s.hooks, Router: s.router, PublishWill: s.env.PublishWill, Redispatch: s.broker.Redispatch,
+		Metrics: counted,
 	})
 	s.env.Registry = s.registry
 	for _, z := range s.cfg.Zones {

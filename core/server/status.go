@@ -8,6 +8,7 @@ import (
 	"github.com/dunlinmq/dunlin/core/access"
 	"github.com/dunlinmq/dunlin/core/admin"
 	"github.com/dunlinmq/dunlin/core/message"
+	"github.com/dunlinmq/dunlin/core/metrics"
 	"github.com/dunlinmq/dunlin/core/sys"
 )
 
@@ -39,13 +40,35 @@ func (c counts) Listeners() []admin.Listener {
 func (c counts) Snapshot() sys.Snapshot {
 	now, total := c.Counts(), c.s.env.Metrics.Totals()
 	return sys.Snapshot{
-		Connections: now.Connections, Sessions: now.Sessions,
+		Metrics: c.s.env.Metrics.Counters(nil), Stats: c.stats(),
+		Connections: now.Connections, MostConnections: c.s.env.Metrics.Gauges.Connections.Max(), Sessions: now.Sessions,
 		Subscriptions: now.Subscriptions, SharedSubscriptions: now.SharedSubscriptions, Routes: now.Routes,
 		Retained: now.Retained, RetainedBytes: c.s.retained.Bytes(),
 		BytesReceived: total.BytesReceived, BytesSent: total.BytesSent,
 		MessagesReceived: total.MessagesReceived, MessagesSent: total.MessagesSent,
 		MessagesDropped: total.MessagesDropped + total.DeliveryDropped,
 	}
+}
+
+// measure brings the gauges up to date that nobody keeps at each change: their
+// highest values are those of the moments when somebody looked.
+func (c counts) measure() {
+	n, g := c.Counts(), &c.s.env.Metrics.Gauges
+	g.LiveConnections.Set(n.Connections)
+	g.Channels.Set(n.Sessions)
+	g.SubOptions.Set(n.Subscriptions)
+	g.Subscriptions.Set(n.Subscriptions)
+	g.Subscribers.Set(n.Subscriptions - n.SharedSubscriptions)
+	g.SubscriptionsShared.Set(n.SharedSubscriptions)
+	g.Routes.Set(n.Routes)
+	g.Topics.Set(n.Routes)
+	g.Retained.Set(n.Retained)
+}
+
+// stats are the gauges of now with their highest values (emqx4 §6.3).
+func (c counts) stats() []metrics.Sample {
+	c.measure()
+	return c.s.env.Metrics.Stats(nil)
 }
 
 // Publish implements sys.Publisher.

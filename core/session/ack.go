@@ -52,6 +52,10 @@ func (s *Session) Pubcomp(now int64, id uint16, e *Effects) (ok bool) {
 	return true
 }
 
+// InUse tells whether a message that is not finished has the packet identifier,
+// for acknowledgements that are not due.
+func (s *Session) InUse(id uint16) bool { return s.inflight.find(id) >= 0 }
+
 // complete frees slot i and fills the window from what waits.
 func (s *Session) complete(now int64, i int, e *Effects) {
 	e.Completed++

@@ -147,15 +147,17 @@ func (a *awaiting) touch(now int64) {
 	a.oldest = now
 }
 
-// expire forgets the identifiers that have waited for timeout.
-func (a *awaiting) expire(now int64, timeout time.Duration) {
+// expire forgets the identifiers that have waited for timeout and returns how
+// many.
+func (a *awaiting) expire(now int64, timeout time.Duration) (n int) {
 	limit := now - int64(timeout)
 	if timeout <= 0 || a.count == 0 || a.oldest > limit {
-		return
+		return 0
 	}
 	for i := 0; i < len(a.table); {
 		if w := a.table[i]; w.id != 0 && w.since <= limit {
 			a.remove(i) // may move another entry to i
+			n++
 			continue
 		}
 		i++
@@ -166,6 +168,7 @@ func (a *awaiting) expire(now int64, timeout time.Duration) {
 			a.oldest = w.since
 		}
 	}
+	return n
 }
 
 // shrink gives the memory back when nothing waits.

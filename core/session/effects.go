@@ -38,6 +38,8 @@ type Effects struct {
 	// Completed counts the packet identifiers that became free by PUBACK,
 	// PUBCOMP or a PUBREC that refused.
 	Completed int
+	// TimedOut counts inbound QoS 2 messages whose PUBREL did not come in time.
+	TimedOut int
 }
 
 // Reset empties e, keeps its capacity and lets go of the messages.
@@ -45,7 +47,7 @@ func (e *Effects) Reset() {
 	clear(e.Send)
 	clear(e.Drops)
 	clear(e.Acked)
-	e.Send, e.Drops, e.Acked, e.Completed = e.Send[:0], e.Drops[:0], e.Acked[:0], 0
+	*e = Effects{Send: e.Send[:0], Drops: e.Drops[:0], Acked: e.Acked[:0]}
 }
 
 // drop records that d is not delivered.

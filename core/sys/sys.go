@@ -1,7 +1,6 @@
 // Package sys publishes what the node says about itself under $SYS: version,
 // uptime, date and counts, under EMQ X 4's names and under mosquitto's, and
-// alarms. It owns the clock of these topics, the highest value of each count, the
-// registry of alarms and the watch over the process's memory; it refuses to count
+// alarms. It owns the clock of these topics, the registry of alarms and the watch over the process's memory; it refuses to count
 // anything itself and to know who subscribes.
 package sys
 
@@ -9,7 +8,10 @@ import (
 	"context"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
+
+	"github.com/dunlinmq/dunlin/core/metrics"
 )
 
 // Publisher takes a message of the broker's own into the publish pipeline.
@@ -26,7 +28,12 @@ type Source interface {
 
 // Snapshot is what the node counts. Gauges are of now; counters only grow.
 type Snapshot struct {
+	// Metrics and Stats are all counters and gauges under EMQ X 4's names; a stat
+	// comes with its highest value (emqx4 §6.2, §6.3).
+	Metrics, Stats []metrics.Sample
+
 	Connections         int64 // gauge: clients with a connection
+	MostConnections     int64 // the highest value of Connections since the start
 	Sessions            int64 // gauge: with and without a connection
 	Subscriptions       int64 // gauge
 	SharedSubscriptions int64 // gauge
@@ -65,20 +72,16 @@ type Sys struct {
 	to      Publisher
 	from    Source
 	started time.Time
-
-	// Owned by Run.
-	highest map[string]int64
-	peak    int64 // most connections at once
 }
 
 // New returns a Sys that publishes to to what from tells. The uptime counts
 // from now.
 func New(cfg Config, to Publisher, from Source) *Sys {
-	return &Sys{cfg: cfg, to: to, from: from, started: time.Now(), highest: map[string]int64{}}
+	return &Sys{cfg: cfg, to: to, from: from, started: time.Now()}
 }
 
-// With is s with another configuration, for when s's Run has returned: uptime
-// and highest values go on.
+// With is s with another configuration, for when s's Run has returned: the
+// uptime goes on.
 func (s *Sys) With(cfg Config) *Sys {
 	next := *s
 	next.cfg = cfg
@@ -136,34 +139,26 @@ func (s *Sys) counts() {
 		return
 	}
 	n := s.from.Snapshot()
-	s.peak = max(s.peak, n.Connections)
 	if s.cfg.Names&EMQX != 0 {
 		s.to.Publish("$SYS/brokers", []byte(s.cfg.Node), true)
 		s.emqx("version", Version, true)
 		s.emqx("sysdescr", Description, true)
-		for _, g := range emqxStats {
-			s.stat(g.name, g.of(&n))
+		for _, g := range n.Stats {
+			s.emqx("stats/"+g.Name, strconv.FormatInt(g.Value, 10), false)
 		}
-		for _, c := range emqxMetrics {
-			s.emqx("metrics/"+c.name, strconv.FormatUint(c.of(&n), 10), false)
+		for _, c := range n.Metrics {
+			s.emqx("metrics/"+strings.ReplaceAll(c.Name, ".", "/"), strconv.FormatInt(c.Value, 10), false)
 		}
 	}
 	if s.cfg.Names&Mosquitto != 0 {
 		s.mosquitto("version", "dunlin version "+Version)
 		for _, t := range mosquittoTopics {
-			s.mosquitto(t.name, t.text(&n, s.peak))
+			s.mosquitto(t.name, t.text(&n))
 		}
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		s.mosquitto("heap/current", strconv.FormatUint(m.HeapAlloc, 10))
 	}
-}
-
-// stat publishes a gauge and its highest value since the start.
-func (s *Sys) stat(name string, v int64) {
-	s.highest[name] = max(s.highest[name], v)
-	s.emqx("stats/"+name+".count", strconv.FormatInt(v, 10), false)
-	s.emqx("stats/"+name+".max", strconv.FormatInt(s.highest[name], 10), false)
 }
 
 func (s *Sys) emqx(name, text string, retain bool) {

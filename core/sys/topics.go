@@ -7,57 +7,30 @@ import (
 	"time"
 )
 
-// emqxStats are the gauges of $SYS/brokers/<node>/stats (emqx4 §6.3).
-var emqxStats = []struct {
-	name string
-	of   func(*Snapshot) int64
-}{
-	{"connections", func(n *Snapshot) int64 { return n.Connections }},
-	{"live_connections", func(n *Snapshot) int64 { return n.Connections }},
-	{"sessions", func(n *Snapshot) int64 { return n.Sessions }},
-	{"subscriptions", func(n *Snapshot) int64 { return n.Subscriptions }},
-	{"subscriptions.shared", func(n *Snapshot) int64 { return n.SharedSubscriptions }},
-	{"topics", func(n *Snapshot) int64 { return n.Routes }},
-	{"routes", func(n *Snapshot) int64 { return n.Routes }},
-	{"retained", func(n *Snapshot) int64 { return n.Retained }},
-}
-
-// emqxMetrics are the counters of $SYS/brokers/<node>/metrics (emqx4 §6.2).
-var emqxMetrics = []struct {
-	name string
-	of   func(*Snapshot) uint64
-}{
-	{"bytes/received", func(n *Snapshot) uint64 { return n.BytesReceived }},
-	{"bytes/sent", func(n *Snapshot) uint64 { return n.BytesSent }},
-	{"messages/received", func(n *Snapshot) uint64 { return n.MessagesReceived }},
-	{"messages/sent", func(n *Snapshot) uint64 { return n.MessagesSent }},
-	{"messages/dropped", func(n *Snapshot) uint64 { return n.MessagesDropped }},
-}
-
 // mosquittoTopics are the names below $SYS/broker that exporters and dashboards
 // of mosquitto read (mosquitto(8), BROKER STATUS).
 var mosquittoTopics = []struct {
 	name string
-	text func(n *Snapshot, peak int64) string
+	text func(n *Snapshot) string
 }{
-	{"clients/connected", func(n *Snapshot, _ int64) string { return gauge(n.Connections) }},
-	{"clients/active", func(n *Snapshot, _ int64) string { return gauge(n.Connections) }},
-	{"clients/disconnected", func(n *Snapshot, _ int64) string { return gauge(n.Sessions - n.Connections) }},
-	{"clients/inactive", func(n *Snapshot, _ int64) string { return gauge(n.Sessions - n.Connections) }},
-	{"clients/total", func(n *Snapshot, _ int64) string { return gauge(n.Sessions) }},
-	{"clients/maximum", func(_ *Snapshot, peak int64) string { return gauge(peak) }},
-	{"subscriptions/count", func(n *Snapshot, _ int64) string { return gauge(n.Subscriptions) }},
-	{"shared_subscriptions/count", func(n *Snapshot, _ int64) string { return gauge(n.SharedSubscriptions) }},
-	{"retained messages/count", func(n *Snapshot, _ int64) string { return gauge(n.Retained) }},
-	{"store/messages/count", func(n *Snapshot, _ int64) string { return gauge(n.Retained) }},
-	{"store/messages/bytes", func(n *Snapshot, _ int64) string { return gauge(n.RetainedBytes) }},
-	{"bytes/received", func(n *Snapshot, _ int64) string { return counter(n.BytesReceived) }},
-	{"bytes/sent", func(n *Snapshot, _ int64) string { return counter(n.BytesSent) }},
-	{"messages/received", func(n *Snapshot, _ int64) string { return counter(n.MessagesReceived) }},
-	{"messages/sent", func(n *Snapshot, _ int64) string { return counter(n.MessagesSent) }},
-	{"publish/messages/received", func(n *Snapshot, _ int64) string { return counter(n.MessagesReceived) }},
-	{"publish/messages/sent", func(n *Snapshot, _ int64) string { return counter(n.MessagesSent) }},
-	{"publish/messages/dropped", func(n *Snapshot, _ int64) string { return counter(n.MessagesDropped) }},
+	{"clients/connected", func(n *Snapshot) string { return gauge(n.Connections) }},
+	{"clients/active", func(n *Snapshot) string { return gauge(n.Connections) }},
+	{"clients/disconnected", func(n *Snapshot) string { return gauge(n.Sessions - n.Connections) }},
+	{"clients/inactive", func(n *Snapshot) string { return gauge(n.Sessions - n.Connections) }},
+	{"clients/total", func(n *Snapshot) string { return gauge(n.Sessions) }},
+	{"clients/maximum", func(n *Snapshot) string { return gauge(n.MostConnections) }},
+	{"subscriptions/count", func(n *Snapshot) string { return gauge(n.Subscriptions) }},
+	{"shared_subscriptions/count", func(n *Snapshot) string { return gauge(n.SharedSubscriptions) }},
+	{"retained messages/count", func(n *Snapshot) string { return gauge(n.Retained) }},
+	{"store/messages/count", func(n *Snapshot) string { return gauge(n.Retained) }},
+	{"store/messages/bytes", func(n *Snapshot) string { return gauge(n.RetainedBytes) }},
+	{"bytes/received", func(n *Snapshot) string { return counter(n.BytesReceived) }},
+	{"bytes/sent", func(n *Snapshot) string { return counter(n.BytesSent) }},
+	{"messages/received", func(n *Snapshot) string { return counter(n.MessagesReceived) }},
+	{"messages/sent", func(n *Snapshot) string { return counter(n.MessagesSent) }},
+	{"publish/messages/received", func(n *Snapshot) string { return counter(n.MessagesReceived) }},
+	{"publish/messages/sent", func(n *Snapshot) string { return counter(n.MessagesSent) }},
+	{"publish/messages/dropped", func(n *Snapshot) string { return counter(n.MessagesDropped) }},
 }
 
 // gauge never shows less than nothing: a snapshot's numbers are not of one instant.

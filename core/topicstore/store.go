@@ -28,6 +28,7 @@ type Store struct {
 	list     list     // guarded by mu
 	expiring expiring // guarded by mu
 	bytes    int64    // guarded by mu
+	own      int      // messages of the node itself; guarded by mu
 }
 
 // New returns an empty store.
@@ -45,6 +46,9 @@ func (s *Store) SetLimits(cfg Config) {
 // topic is replaced even when the store has its maximum of messages; MaxBytes
 // holds for every Put that would make the store larger. What has expired at
 // m.Time makes room first. The error is ErrFull.
+//
+// What the node says about itself (message.OriginSys) is kept beside the others:
+// it is in no count and no limit, and clients cannot make it more.
 //
 // The copy has the Retained flag: it is made to be sent to new subscribers.
 func (s *Store) Put(m *message.Message) error {
@@ -66,7 +70,11 @@ func (s *Store) Put(m *message.Message) error {
 	} else {
 		s.list.insert(at, m)
 	}
-	s.bytes += int64(m.Size())
+	if m.Origin == message.OriginSys {
+		s.own++
+	} else {
+		s.bytes += int64(m.Size())
+	}
 	if m.Expiry != 0 {
 		s.expiring.add(m)
 	}
@@ -76,10 +84,13 @@ func (s *Store) Put(m *message.Message) error {
 // fits tells whether m may take the place of old (nil: an additional message).
 // mu is held.
 func (s *Store) fits(m, old *message.Message) bool {
+	if m.Origin == message.OriginSys {
+		return true
+	}
 	grow := int64(m.Size())
-	if old != nil {
+	if old != nil && old.Origin != message.OriginSys {
 		grow -= int64(old.Size())
-	} else if s.cfg.MaxMessages > 0 && s.list.n >= s.cfg.MaxMessages {
+	} else if s.cfg.MaxMessages > 0 && s.list.n-s.own >= s.cfg.MaxMessages {
 		return false
 	}
 	return s.cfg.MaxBytes <= 0 || grow <= 0 || s.bytes+grow <= s.cfg.MaxBytes
@@ -87,7 +98,11 @@ func (s *Store) fits(m, old *message.Message) bool {
 
 // forget takes m out of the accounts. mu is held.
 func (s *Store) forget(m *message.Message) {
-	s.bytes -= int64(m.Size())
+	if m.Origin == message.OriginSys {
+		s.own--
+	} else {
+		s.bytes -= int64(m.Size())
+	}
 	if m.Expiry != 0 {
 		s.expiring.remove(m)
 	}
@@ -118,14 +133,16 @@ func (s *Store) Get(topic string) *message.Message {
 	return s.list.at(s.list.find(topic))
 }
 
-// Count is the number of messages, expired ones that are still kept included.
+// Count is the number of messages, expired ones that are still kept included,
+// those of the node itself not.
 func (s *Store) Count() int {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.list.n
+	return s.list.n - s.own
 }
 
-// Bytes is the sum of the messages' topics, properties and payloads.
+// Bytes is the sum of the messages' topics, properties and payloads, those of
+// the node itself left out.
 func (s *Store) Bytes() int64 {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
