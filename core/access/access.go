@@ -79,7 +79,7 @@ func (a *Access) Check(p *Policy, cache *Cache, now int64, es []hook.ACLEvent) {
 	for i := range es {
 		if e := &es[i]; !decided(p, cache, now, e) {
 			if chain == nil {
-				settle(e, p.NoMatch)
+				settle(e, unasked(p, e))
 				continue
 			}
 			left = true
@@ -99,8 +99,21 @@ func (a *Access) Check(p *Policy, cache *Cache, now int64, es []hook.ACLEvent) {
 			}
 			continue
 		}
-		settle(e, p.NoMatch)
+		settle(e, unasked(p, e))
 	}
+}
+
+// unasked is what holds when nobody decides. What the node says about itself is
+// for clients of this machine; for others a plugin or a permission list has to
+// say so, as EMQ X 4's shipped rules do (emqx4 §5.1).
+func unasked(p *Policy, e *hook.ACLEvent) bool {
+	return p.NoMatch && (!aboutNode(e.Topic) || e.Client.Loopback())
+}
+
+// aboutNode tells whether a topic name or filter begins with the level $SYS.
+func aboutNode(name string) bool {
+	rest, found := strings.CutPrefix(name, "$SYS")
+	return found && (rest == "" || rest[0] == '/')
 }
 
 // decided decides an event that needs no plugin.
@@ -117,7 +130,7 @@ func decided(p *Policy, cache *Cache, now int64, e *hook.ACLEvent) bool {
 }
 
 // Trivial tells that every check of the client ends in "allow" without looking
-// at the topic, so that the hot path need not build events.
+// at the topic, but for $SYS, so that the hot path need not build events.
 func (a *Access) Trivial(p *Policy, c *hook.Client) bool {
 	return !p.EnableACL || c.Superuser ||
 		(p.NoMatch && c.Permissions == nil && a.hooks.ClientCheckACL.Chain() == nil)

@@ -174,3 +174,48 @@ func TestSuperuserAndDisabledACL(t *testing.T) {
 		t.Error("Trivial must hold for a superuser and not while a chain is bound")
 	}
 }
+
+// What the node says about itself is for this machine, and for whom a plugin or
+// a list of permissions names.
+func TestSysTopicsAreForThisMachine(t *testing.T) {
+	const here, there = "[::1]:1", "192.0.2.1:1"
+	open, closed, off := access.Policy{EnableACL: true, NoMatch: true}, access.Policy{EnableACL: true}, access.Policy{NoMatch: true}
+	rule := func(es []hook.ACLEvent) {
+		for i := range es {
+			if es[i].Topic == "$SYS/brokers" {
+				es[i].Verdict = hook.Allow
+			}
+		}
+	}
+	for _, tt := range []struct {
+		topic  string
+		policy access.Policy
+		peer   string
+		list   []hook.Permission
+		want   bool
+	}{
+		{"$SYS/#", open, here, nil, true},
+		{"$SYS/#", open, there, nil, false},
+		{"$SYS", open, there, nil, false},
+		{"$SYSTEM/#", open, there, nil, true},
+		{"#", open, there, nil, true}, // matches no $SYS topic [MQTT-4.7.2-1]
+		{"$SYS/#", closed, here, nil, false},
+		{"$SYS/#", off, there, nil, true},
+		{"$SYS/brokers", open, there, nil, true},
+		{"$SYS/brokers", closed, there, nil, true},
+		{"$SYS/a", open, there, []hook.Permission{{Filter: "$SYS/#", Action: hook.PubSub, Allow: true, MaxQoS: 2}}, true},
+		{"$SYS/a", open, there, []hook.Permission{{Filter: "#", Action: hook.PubSub, Allow: true, MaxQoS: 2}}, false},
+	} {
+		for _, action := range []hook.Action{hook.Publish, hook.Subscribe} {
+			points := new(hook.Points)
+			points.ClientCheckACL.Add(hook.Spec{}, rule)
+			c := client(tt.peer)
+			c.Permissions = tt.list
+			es := []hook.ACLEvent{{Client: c, Action: action, Topic: tt.topic}}
+			access.New(points).Check(&tt.policy, nil, 0, es)
+			if got := es[0].Verdict == hook.Allow; got != tt.want {
+				t.Errorf("%s from %s, action %d, policy %+v: allowed %v, want %v", tt.topic, tt.peer, action, tt.policy, got, tt.want)
+			}
+		}
+	}
+}

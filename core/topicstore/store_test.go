@@ -210,3 +210,29 @@ func TestReadAgainstModel(t *testing.T) {
 		}
 	}
 }
+
+// What the node says about itself is beside counts and limits.
+func TestTheNodesOwnMessagesAreNotCounted(t *testing.T) {
+	s := New(Config{MaxMessages: 1, MaxBytes: 100})
+	own := func(topic string) *message.Message {
+		return &message.Message{Topic: topic, Payload: make([]byte, 200), Origin: message.OriginSys}
+	}
+	for _, m := range []*message.Message{own("$SYS/a"), own("$SYS/b"), own("$SYS/a"), {Topic: "x", Payload: []byte("1")}} {
+		if err := s.Put(m); err != nil {
+			t.Fatalf("%s: %v", m.Topic, err)
+		}
+	}
+	if s.Count() != 1 || s.Bytes() > 100 || s.CountFilter("$SYS/#") != 2 {
+		t.Errorf("%d messages, %d bytes, %d of the node", s.Count(), s.Bytes(), s.CountFilter("$SYS/#"))
+	}
+	for _, topic := range []string{"y", "$SYS/a"} { // a client's in the place of the node's is one more
+		if err := s.Put(&message.Message{Topic: topic}); err != ErrFull {
+			t.Errorf("%s: %v, want ErrFull", topic, err)
+		}
+	}
+	s.Delete("$SYS/a")
+	s.Delete("x")
+	if s.Count() != 0 || s.Bytes() != 0 {
+		t.Errorf("%d messages, %d bytes are left", s.Count(), s.Bytes())
+	}
+}
