@@ -6,6 +6,7 @@ import (
 	"github.com/dunlinmq/dunlin/core/access"
 	"github.com/dunlinmq/dunlin/core/packet"
 	"github.com/dunlinmq/dunlin/core/session"
+	"github.com/dunlinmq/dunlin/core/store"
 )
 
 // Zone is the frozen bundle of protocol limits that a listener's clients share.
@@ -42,6 +43,10 @@ type Zone struct {
 	Flap   access.FlapPolicy // flapping_detect_policy
 	// FlapDetect is enable_flapping_detect; Flap says what flapping is.
 	FlapDetect bool
+
+	// Durability is what sessions that outlive their connection, and what is
+	// queued for them, have reached when it is acknowledged.
+	Durability store.Durability
 
 	Session session.Config
 

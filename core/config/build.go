@@ -10,7 +10,7 @@ import (
 )
 
 // sections are the first words of key paths; the root keys stand alone.
-var sections = []string{"node", "listener", "zone", "mqtt", "broker", "topicstore", "plugins", "access", "memory", "alarm", "sys", "log"}
+var sections = []string{"node", "listener", "zone", "mqtt", "broker", "store", "topicstore", "plugins", "access", "memory", "alarm", "sys", "log"}
 
 // rootKeys are EMQ X 4's keys without a section: zone keys for all zones.
 var rootKeys = []string{"allow_anonymous", "acl_nomatch", "acl_deny_action", "acl_cache_max_size", "flapping_detect_policy"}
@@ -20,6 +20,7 @@ func (r *reader) build() *Config {
 	r.foldRules()
 	c := &Config{}
 	nodeKeys.defaults(&c.Node)
+	diskKeys.defaults(&c.Disk)
 	storeKeys.defaults(&c.Store)
 	pluginKeys.defaults(&c.Plugins)
 	accessKeys.defaults(&c.Access)
@@ -34,6 +35,8 @@ func (r *reader) build() *Config {
 		switch l.path[0] {
 		case "node":
 			apply(r, l.below(1), nodeKeys, &c.Node)
+		case "store":
+			apply(r, l.below(1), diskKeys, &c.Disk)
 		case "topicstore":
 			apply(r, l.below(1), storeKeys, &c.Store)
 		case "plugins":

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"time"
+
 	"github.com/dunlinmq/dunlin/core/channel"
 	"github.com/dunlinmq/dunlin/core/listener"
 	"github.com/dunlinmq/dunlin/core/router"
@@ -20,6 +22,7 @@ type Config struct {
 	Listeners []listener.Config        // ordered by protocol and name
 	Zones     map[string]*channel.Zone // has the zone of each listener
 	Router    router.Config
+	Disk      Disk
 	Store     TopicStore
 	Plugins   Plugins
 	Access    Access
@@ -34,7 +37,16 @@ type Config struct {
 // Node names this broker and its files.
 type Node struct {
 	Name    string // appears in $SYS/brokers/<name>/
-	DataDir string // state of the node: the admin socket, later the store
+	DataDir string // state of the node: the store, the banned list, the admin socket
+}
+
+// Disk bounds the store of what survives a restart, in store/ of the data
+// directory.
+type Disk struct {
+	SyncInterval time.Duration // how long what is acknowledged with durability async may be unsynced
+	MaxBytes     int64         // on the disk, beyond which nothing durable is taken; 0: no limit
+	MinFree      int64         // on the disk for others, below which nothing durable is taken; 0: no limit
+	CacheBytes   int64         // of memory for what is read back
 }
 
 // TopicStore bounds the store of retained messages.

@@ -107,6 +107,8 @@ clients on this machine and has its own defaults, which only `+"`zone.internal`"
 		return ""
 	})
 	section(&b, "broker", "Shared subscriptions", "", brokerKeys, brokerChanges, nil)
+	section(&b, "store", "The store", `What survives a restart is in `+"`store/`"+` of the data directory.
+`, diskKeys, diskChanges, nil)
 	section(&b, "topicstore", "Retained messages", `What to retain is the retainer plugin's decision (`+"`etc/plugins/retainer.toml`"+`); this bounds what the broker keeps for it.
 `, storeKeys, storeChanges, nil)
 	section(&b, "plugins", "Plugins", "", pluginKeys, pluginChanges, nil)
@@ -157,6 +159,7 @@ func section[T any](b *strings.Builder, path, title, text string, t table[T], c 
 // Each row says something, once, and its default is accepted by its own setter.
 func TestTablesAreSound(t *testing.T) {
 	sound(t, "node", nodeKeys)
+	sound(t, "store", diskKeys)
 	sound(t, "topicstore", storeKeys)
 	sound(t, "plugins", pluginKeys)
 	sound(t, "access", accessKeys)

@@ -148,6 +148,7 @@ func TestEveryZoneKeyIsApplied(t *testing.T) {
 	special := map[string]string{
 		"allow_anonymous": "false", "acl_nomatch": "deny", "acl_deny_action": "disconnect", "max_qos_allowed": "1",
 		"mqueue_priorities": "a=1", "mqueue_default_priority": "lowest", "mqueue_drop": "newest",
+		"durability": "sync",
 	}
 	for _, k := range zoneKeys {
 		text := other[k.kind]

@@ -43,6 +43,7 @@ var (
 		"enable_flapping_detect": ChangeHot, "flapping_detect_policy": ChangeHot,
 	}}
 	brokerChanges = classes{most: ChangeHot}
+	diskChanges   = classes{most: ChangeRestart}
 	storeChanges  = classes{most: ChangeHot}
 	pluginChanges = classes{most: ChangeRestart}
 	accessChanges = classes{most: ChangeRestart}
@@ -87,6 +88,7 @@ func schema() []group {
 		one("mqtt", rowsOf(zoneKeys, zoneChanges)),
 		one("broker", rowsOf(brokerKeys, brokerChanges)),
 		group{[]string{"broker", "*"}, nil, rowsOf(brokerKeys, brokerChanges)},
+		one("store", rowsOf(diskKeys, diskChanges)),
 		one("topicstore", rowsOf(storeKeys, storeChanges)),
 		one("plugins", rowsOf(pluginKeys, pluginChanges)),
 		one("access", rowsOf(accessKeys, accessChanges)),

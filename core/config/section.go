@@ -18,6 +18,16 @@ var (
 		{"data_dir", text(func(n *Node) *string { return &n.DataDir }), "data",
 			"directory of the node's state and of the admin socket"},
 	}
+	diskKeys = table[Disk]{
+		{"sync_interval", duration(func(d *Disk) *time.Duration { return &d.SyncInterval }), "100ms",
+			"how long what is acknowledged with durability `async` may stay unsynced: what a power loss can take"},
+		{"max_bytes", size(func(d *Disk) *int64 { return &d.MaxBytes }, 0, 1<<50), "0",
+			"size of the store beyond which durable messages are refused (0x97) until there is room; 0: no limit"},
+		{"min_free", size(func(d *Disk) *int64 { return &d.MinFree }, 0, 1<<50), "64MB",
+			"free space on its disk below which durable messages are refused (0x97); 0: no limit"},
+		{"cache", size(func(d *Disk) *int64 { return &d.CacheBytes }, 1<<20, 1<<40), "8MB",
+			"memory for what is read back from the disk"},
+	}
 	storeKeys = table[TopicStore]{
 		{"max_messages", number(func(s *TopicStore) *int { return &s.MaxMessages }, 0, maxCount), "0",
 			"most retained messages in the host's store, over all plugins; 0: no limit"},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/dunlinmq/dunlin/core/access"
 	"github.com/dunlinmq/dunlin/core/channel"
+	"github.com/dunlinmq/dunlin/core/store"
 	"github.com/dunlinmq/dunlin/core/topic"
 )
 
@@ -86,9 +87,15 @@ var zoneKeys = append(table[zone]{
 		"keep QoS 0 messages for a session without a connection"},
 	{"mqueue_drop", choice(func(z *zone) *bool { return &z.Session.DropNewest }, map[string]bool{"oldest": false, "newest": true}), "oldest",
 		"what a full queue drops"},
+	{"durability", choice(func(z *zone) *store.Durability { return &z.Durability }, durabilities), "async",
+		"when a session that outlives its connection, and what is queued for it, is safe: `memory` (never: a restart forgets it), `async` (before the acknowledgement it is handed to the operating system, and synced within store.sync_interval) or `sync` (it is synced before the acknowledgement)"},
 	{"upgrade_qos", toggle(func(z *zone) *bool { return &z.Session.UpgradeQoS }), "off",
 		"deliver with the higher of the QoS of publish and subscription, not the lower"},
 }, protectKeys...)
+
+var durabilities = map[string]store.Durability{
+	store.Memory.String(): store.Memory, store.Async.String(): store.Async, store.Sync.String(): store.Sync,
+}
 
 var anonymousWords = onOff(access.AnonymousAllow, access.AnonymousDeny,
 	map[string]access.Anonymous{"loopback": access.AnonymousLoopback})

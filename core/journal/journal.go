@@ -18,7 +18,7 @@ import (
 // is that of a node that keeps everything in memory: it has no method but
 // [Journal.Fault], and nobody begins a Tx on it.
 type Journal struct {
-	// Immutable after New.
+	// Immutable after New or Open.
 	st      store.Store
 	batches sync.Pool // *store.Batch
 
@@ -47,6 +47,18 @@ func New(st store.Store) *Journal {
 	j := &Journal{st: st}
 	j.batches.New = func() any { return new(store.Batch) }
 	return j
+}
+
+// Open returns the journal of the store that open makes. open gives tell to its
+// store as what is told of its state.
+func Open(open func(tell func(store.State)) (store.Store, error)) (*Journal, error) {
+	j := New(nil)
+	st, err := open(j.SetState)
+	if err != nil {
+		return nil, err
+	}
+	j.st = st
+	return j, nil
 }
 
 // Store is where the journal writes, for reading.

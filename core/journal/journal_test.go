@@ -93,6 +93,23 @@ func TestFault(t *testing.T) {
 	}
 }
 
+// TestOpen: a store that is full from the start is full for the rooms.
+func TestOpen(t *testing.T) {
+	j, err := journal.Open(func(tell func(store.State)) (store.Store, error) {
+		tell(store.State{Mode: store.Full, Err: store.ErrFull})
+		return mem.New(), nil
+	})
+	if err != nil || !errors.Is(j.Fault(), store.ErrFull) {
+		t.Errorf("%v, fault %v", err, j.Fault())
+	}
+	if err := j.Barrier(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if j, err = journal.Open(func(func(store.State)) (store.Store, error) { return nil, store.ErrNewer }); j != nil || !errors.Is(err, store.ErrNewer) {
+		t.Errorf("%v, %v", j, err)
+	}
+}
+
 // narrow takes only so many batches at a time.
 type narrow struct {
 	store.Store

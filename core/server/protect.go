@@ -1,8 +1,6 @@
 package server
 
 import (
-	"fmt"
-	"os"
 	"path/filepath"
 	"sync/atomic"
 	"time"
@@ -36,16 +34,12 @@ const banFile = "banned.json"
 // list that cannot be read stops the start.
 func (s *Server) buildGuards() (err error) {
 	g := &s.guards
-	g.alarms = sys.NewAlarms(s.cfg.Alarms, counts{s}, s.opts.Log.Named("alarm"))
 	memory, err := s.newMemory(s.cfg)
 	if err != nil {
 		return err
 	}
 	g.memory.Store(memory)
 	s.memory = newRelay(memory)
-	if err := os.MkdirAll(s.cfg.Node.DataDir, 0o700); err != nil {
-		return fmt.Errorf("make the data directory: %w", err)
-	}
 	g.bans, err = access.OpenBans(access.BansConfig{
 		File: filepath.Join(s.cfg.Node.DataDir, banFile), Max: s.cfg.Access.MaxBans,
 		Added: s.kick, Removed: s.forgive, Log: s.opts.Log.Named("access"),

@@ -84,9 +84,10 @@ type Server struct {
 	ports     ports
 	ballast   []byte // never touched
 	guards    guards
+	disk      disk
 }
 
-// New builds a node: claims the data directory, starts the plugins, binds the
+// New builds a node: claims the data directory, opens the store, starts the plugins, binds the
 // listeners. On an error nothing is left behind.
 func New(ctx context.Context, cfg *config.Config, opts Options) (_ *Server, err error) {
 	s := &Server{cfg: cfg, opts: opts, started: time.Now(), ballast: newBallast(), ports: ports{log: opts.Log.Named("listener")}}
@@ -99,6 +100,18 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (_ *Server, err 
 			}
 		}
 	}()
+	s.guards.alarms = sys.NewAlarms(cfg.Alarms, counts{s}, opts.Log.Named("alarm"))
+	if err = os.MkdirAll(cfg.Node.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data directory: %w", err)
+	}
+	if s.admin, err = admin.Listen(s.adminConfig(), pluginAdmin{s}, counts{s}); err != nil {
+		return nil, err
+	}
+	undo = append(undo, s.admin.Close)
+	if err = s.openDisk(); err != nil {
+		return nil, err
+	}
+	undo = append(undo, s.closeDisk)
 	s.buildCore()
 	if err = s.buildGuards(); err != nil {
 		return nil, err
@@ -106,10 +119,6 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (_ *Server, err 
 	if s.engine, err = conn.New(conn.Config{Blocking: s.hooks.Blocking, Linger: lingering, Log: opts.Log.Named("conn")}); err != nil {
 		return nil, fmt.Errorf("open the event loops: %w", err)
 	}
-	if s.admin, err = admin.Listen(s.adminConfig(), pluginAdmin{s}, counts{s}); err != nil {
-		return nil, err
-	}
-	undo = append(undo, s.admin.Close)
 	if err = s.startPlugins(ctx); err != nil {
 		return nil, err
 	}
@@ -184,7 +193,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.stopClients()
 	stopUnder()
 	err := g.Wait()
-	return errors.Join(err, s.stopPlugins())
+	return errors.Join(err, s.stopPlugins(), s.closeDisk())
 }
 
 // stopClients closes the listeners and lets connected clients go.
