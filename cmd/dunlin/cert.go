@@ -35,7 +35,11 @@ func (a *app) cert() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if dir == "" {
-				dir = filepath.Join(a.flags.home, "etc", "certs")
+				l, err := a.layout()
+				if err != nil {
+					return err
+				}
+				dir = filepath.Join(l.etc.path, "certs")
 			}
 			made, err := makeDevCerts(dir, hosts, time.Now())
 			if err == nil && made {

@@ -43,6 +43,11 @@ func (a *app) ask(ctx context.Context, limit time.Duration, call func(context.Co
 	if err != nil {
 		return err
 	}
+	return a.askAt(ctx, dir, limit, call)
+}
+
+// askAt is ask for the node of a data directory.
+func (a *app) askAt(ctx context.Context, dir string, limit time.Duration, call func(context.Context, *admin.Client) error) error {
 	client, err := admin.Dial(dir)
 	if err != nil {
 		return err

@@ -19,13 +19,14 @@ func (a *app) foreground() *cobra.Command {
 		Use:   "foreground",
 		Short: "Run the broker in this process; SIGTERM or SIGINT stops it cleanly",
 		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context()) },
+		RunE:  func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), nil) },
 	}
 }
 
 // serve runs a node until a signal, the admin service or ctx ends it. A second
-// signal ends the process at once.
-func (a *app) serve(ctx context.Context) error {
+// signal ends the process at once. up, unless it is nil, is called when the node
+// listens, with what stops it; it must not wait.
+func (a *app) serve(ctx context.Context, up func(ctx context.Context, stop func())) error {
 	cfg, err := a.load()
 	if err != nil {
 		return faults(err)
@@ -51,9 +52,15 @@ func (a *app) serve(ctx context.Context) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
-	err = runNode(ctx, cfg, server.Options{
+	err = runNode(ctx, cfg, func() error {
+		err := a.noteStarted(cfg.Node.DataDir)
+		if err == nil && up != nil {
+			up(ctx, stop)
+		}
+		return err
+	}, server.Options{
 		Version: sys.Version, Log: log.Logger, Stop: stop, Levels: log.levels, Load: a.load, Reload: hangup,
-		SetLogLevel: func(name string) { _ = log.levels.SetLevel("", name) }, // config knows the names
+		SetLog: log.configure,
 	})
 	if err != nil {
 		log.Error("the node ends with an error", zap.Error(err))

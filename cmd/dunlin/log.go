@@ -20,7 +20,7 @@ func newLogger(c config.Log, console io.Writer) (*logger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("log.level: %w", err)
 	}
-	l := &logger{levels: newLevels(level)}
+	l := &logger{levels: newLevels(level), level: c.Level}
 	encoder := zap.NewProductionEncoderConfig()
 	encoder.EncodeTime = zapcore.RFC3339NanoTimeEncoder
 	encoder.EncodeDuration = zapcore.StringDurationEncoder
@@ -41,7 +41,7 @@ func newLogger(c config.Log, console io.Writer) (*logger, error) {
 		if err := os.MkdirAll(filepath.Dir(c.File), 0o750); err != nil {
 			return nil, fmt.Errorf("make the log directory: %w", err)
 		}
-		if l.file, err = openRotating(c.File, rotateSize, rotateCount); err != nil {
+		if l.file, err = openRotating(c.File, bounds{c.RotateSize, c.RotateCount}); err != nil {
 			return nil, fmt.Errorf("open the log: %w", err)
 		}
 		sinks = append(sinks, l.file)
@@ -56,6 +56,19 @@ type logger struct {
 	*zap.Logger
 	levels *levels
 	file   *rotating // nil: not to a file
+	level  string    // of the configuration; owned by whoever reloads
+}
+
+// configure puts a new level and new bounds in force. A level that was set by
+// hand stays while the configuration's is the same.
+func (l *logger) configure(c config.Log) {
+	if c.Level != l.level {
+		l.level = c.Level
+		_ = l.levels.SetLevel("", c.Level) // config knows the names
+	}
+	if l.file != nil {
+		l.file.bound(bounds{c.RotateSize, c.RotateCount})
+	}
 }
 
 // reopen opens the file anew, after another program has moved it.

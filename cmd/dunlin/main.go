@@ -40,7 +40,7 @@ func arguments(argv []string) []string {
 // run executes one command line and returns its exit code. Data goes to stdout,
 // notes and errors go to stderr.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	a := &app{out: stdout, err: stderr}
+	a := &app{out: stdout, err: stderr, in: os.Stdin, base: string(filepath.Separator)}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetOut(stdout)
@@ -81,6 +81,8 @@ func exitCode(err error) int {
 // app is what the commands share.
 type app struct {
 	out, err io.Writer
+	in       io.Reader
+	base     string // the system's root directory
 	flags    struct {
 		config, home, dataDir string
 		set                   []string
@@ -103,14 +105,15 @@ func (a *app) root() *cobra.Command {
 	}
 	root.SuggestionsMinimumDistance = suggestDistance
 	f := root.PersistentFlags()
-	f.StringVarP(&a.flags.config, "config", "c", "", "configuration file (default <home>/etc/dunlin.toml)")
-	f.StringVar(&a.flags.home, "home", "", "directory that relative paths start from (default the parent of the configuration's etc)")
+	f.StringVarP(&a.flags.config, "config", "c", "", "configuration file (default <home>/etc/dunlin.toml; dunlin dirs tells more)")
+	f.StringVar(&a.flags.home, "home", "", "directory that relative paths start from (dunlin dirs tells more)")
 	f.StringVar(&a.flags.dataDir, "data-dir", "", "directory of the node's state and admin socket (default node.data_dir of the configuration)")
 	f.StringArrayVar(&a.flags.set, "set", nil, "key=value that is over the configuration's; may be repeated")
 	if err := root.MarkPersistentFlagFilename("config", "toml"); err != nil {
 		panic(err) // the flag is defined above
 	}
-	root.AddCommand(a.foreground(), a.start(), a.stop(), a.restart(), a.ping(), a.status(), a.checkConfig(), a.cert(), a.version(), a.ctl())
+	root.AddCommand(a.foreground(), a.start(), a.stop(), a.restart(), a.console(), a.ping(), a.pid(), a.status(),
+		a.checkConfig(), a.showDirs(), a.cert(), a.version(), a.ctl())
 	return root
 }
 

@@ -53,7 +53,13 @@ func (a *app) start() *cobra.Command {
 		Use:   "start",
 		Short: "Start the broker in the background and wait until it answers",
 		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return a.launch(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			l, err := a.layout()
+			if err != nil {
+				return err
+			}
+			return a.launch(cmd.Context(), l)
+		},
 	}
 }
 
@@ -76,13 +82,45 @@ func (a *app) restart() *cobra.Command {
 	return &cobra.Command{
 		Use:     "restart",
 		Aliases: []string{"reboot"},
-		Short:   "Stop the broker if it runs, then start it",
-		Args:    cobra.NoArgs,
+		Short:   "Stop the broker if it runs, then start it with the options it had",
+		Long: "Stop the broker if it runs, then start it in the background with the options that it was\n" +
+			"started with last. Options of this command line are over those; --set adds to them.\n" +
+			"Variables of the environment are those of this command.",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			dir, err := a.dataDir()
+			if err != nil {
+				return err
+			}
+			was, err := readStarted(dir)
+			if err != nil {
+				return err
+			}
 			if err := a.end(cmd.Context()); err != nil && status.Code(err) != codes.Unavailable {
 				return err
 			}
-			return a.launch(cmd.Context())
+			l, err := a.resume(was)
+			if err != nil {
+				return err
+			}
+			return a.launch(cmd.Context(), l)
+		},
+	}
+}
+
+func (a *app) pid() *cobra.Command {
+	return &cobra.Command{
+		Use:   "pid",
+		Short: "Print the process number of the node",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.ask(cmd.Context(), askTime, func(ctx context.Context, c *admin.Client) error {
+				r, err := c.Status(ctx, &adminpb.StatusRequest{})
+				if err == nil {
+					fmt.Fprintln(a.out, r.GetPid())
+				}
+				return err
+			})
 		},
 	}
 }
@@ -107,8 +145,8 @@ func (a *app) end(ctx context.Context) error {
 
 // launch starts `dunlin foreground` on its own and waits until it answers. What
 // it writes before its log is open goes to a file that is shown on failure.
-func (a *app) launch(ctx context.Context) error {
-	cfg, err := a.load()
+func (a *app) launch(ctx context.Context, l layout) error {
+	cfg, err := config.Load(l.config.path, a.options(&l))
 	if err != nil {
 		return faults(err)
 	}
@@ -128,10 +166,14 @@ func (a *app) launch(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the console log: %w", err)
 	}
-	child := exec.Command(self, "foreground", "--config", cfg.File, "--home", cfg.Home, "--data-dir", cfg.Node.DataDir)
+	child := exec.Command(self, "foreground", "--config", cfg.File)
+	if a.flags.dataDir != "" {
+		child.Args = append(child.Args, "--data-dir", cfg.Node.DataDir)
+	}
 	for _, set := range a.flags.set {
 		child.Args = append(child.Args, "--set", set)
 	}
+	child.Env = append(os.Environ(), l.environ()...)
 	child.Stdout, child.Stderr, child.SysProcAttr = console, console, apart()
 	if err := child.Start(); err != nil {
 		return fmt.Errorf("start the broker: %w", err)
@@ -145,7 +187,7 @@ func (a *app) launch(ctx context.Context) error {
 		case err := <-gone:
 			return false, ended(console.Name(), before, err)
 		default:
-			return a.ask(ctx, time.Second, pong) == nil, nil
+			return a.askAt(ctx, cfg.Node.DataDir, time.Second, pong) == nil, nil
 		}
 	})
 	if err != nil {
@@ -160,7 +202,7 @@ func logDir(cfg *config.Config) string {
 	if cfg.Log.File != "" {
 		return filepath.Dir(cfg.Log.File)
 	}
-	return filepath.Join(cfg.Home, "log")
+	return cfg.Dirs.Log
 }
 
 // ended is why a node in the background has ended: its own words, which are in
@@ -182,11 +224,11 @@ func openConsole(cfg *config.Config) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("make the log directory: %w", err)
 	}
-	r, err := openRotating(filepath.Join(dir, "console.log"), rotateSize, rotateCount)
+	r, err := openRotating(filepath.Join(dir, "console.log"), bounds{cfg.Log.RotateSize, cfg.Log.RotateCount})
 	if err != nil {
 		return nil, fmt.Errorf("open the console log: %w", err)
 	}
-	if r.used > r.size {
+	if r.used > r.bounds.size {
 		err = r.rotate()
 	}
 	return r.file, err

@@ -26,7 +26,7 @@ func read(t *testing.T, path ...string) string {
 
 func TestRotation(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "d.log")
-	r, err := openRotating(path, 10, 2)
+	r, err := openRotating(path, bounds{10, 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,11 +44,21 @@ func TestRotation(t *testing.T) {
 	if _, err := os.Stat(path + ".3"); !os.IsNotExist(err) {
 		t.Errorf("too many are kept: %v", err)
 	}
+	r.bound(bounds{100, 1})
+	if _, err := io.WriteString(r, "still the same file\n"); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(t, path); got != "x\nstill the same file\n" {
+		t.Errorf("with a greater bound the file has %q", got)
+	}
+	if _, err := os.Stat(path + ".2"); !os.IsNotExist(err) {
+		t.Errorf("what is over the new count is kept: %v", err)
+	}
 }
 
 func TestReopen(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "d.log")
-	log, err := newLogger(config.Log{Level: "info", Format: "text", File: path}, io.Discard)
+	log, err := newLogger(config.Log{Level: "info", Format: "text", File: path, RotateSize: 1 << 20, RotateCount: 1}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,14 +126,15 @@ func TestNotify(t *testing.T) {
 	defer c.Close()
 	t.Setenv("NOTIFY_SOCKET", name)
 	foreground(t, dir)
+	dunlin(t, "ctl", "config", "reload", "--home", dir).check(t, exitOK, "ok", "")
 	dunlin(t, "stop", "--home", dir).check(t, exitOK, "ok", "")
 	buf := make([]byte, 100)
-	for _, want := range []string{"READY=1", "STOPPING=1"} {
+	for _, want := range []string{"READY=1", "RELOADING=1\nMONOTONIC_USEC=", "READY=1", "STOPPING=1"} {
 		if err := c.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
 			t.Fatal(err)
 		}
 		n, err := c.Read(buf)
-		if got := string(buf[:n]); got != want {
+		if got := string(buf[:n]); !strings.HasPrefix(got, want) {
 			t.Errorf("systemd hears %q, %v, want %s", got, err, want)
 		}
 	}

@@ -10,20 +10,17 @@ import (
 	"github.com/dunlinmq/dunlin/core/config"
 )
 
-// configFile is the configuration that the flags mean.
-func (a *app) configFile() string {
-	if a.flags.config != "" {
-		return a.flags.config
-	}
-	return filepath.Join(a.flags.home, "etc", "dunlin.toml")
-}
-
-func (a *app) options() config.Options {
-	return config.Options{Home: a.flags.home, DataDir: a.flags.dataDir, Env: os.Environ(), Set: a.flags.set}
+// options are what the flags and the environment say, for the file of l.
+func (a *app) options(l *layout) config.Options {
+	return config.Options{Home: l.home.path, Dirs: l.dirs(), DataDir: a.flags.dataDir, Env: os.Environ(), Set: a.flags.set}
 }
 
 func (a *app) load() (*config.Config, error) {
-	return config.Load(a.configFile(), a.options())
+	l, err := a.layout()
+	if err != nil {
+		return nil, err
+	}
+	return config.Load(l.config.path, a.options(&l))
 }
 
 // dataDir is where the node's socket is. A node can be reached while its file
@@ -32,7 +29,11 @@ func (a *app) dataDir() (string, error) {
 	if a.flags.dataDir != "" {
 		return filepath.Abs(a.flags.dataDir)
 	}
-	return config.DataDir(a.configFile(), a.options())
+	l, err := a.layout()
+	if err != nil {
+		return "", err
+	}
+	return config.DataDir(l.config.path, a.options(&l))
 }
 
 func (a *app) checkConfig() *cobra.Command {

@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // onReopen calls fn for each SIGUSR1 until end is called.
@@ -24,4 +26,13 @@ func onReopen(fn func()) (end func()) {
 		close(ch)
 		<-done
 	}
+}
+
+// monotonic is CLOCK_MONOTONIC in microseconds, as systemd wants it with a reload.
+func monotonic() int64 {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &t); err != nil {
+		return 0
+	}
+	return t.Nano() / 1000
 }

@@ -36,7 +36,7 @@ func (c *Config) Keeping(old *Config) *Config {
 	k := *c
 	k.Node, k.Disk, k.Plugins, k.Access = old.Node, old.Disk, old.Plugins, old.Access
 	k.Log = old.Log
-	k.Log.Level = c.Log.Level
+	k.Log.Level, k.Log.RotateSize, k.Log.RotateCount = c.Log.Level, c.Log.RotateSize, c.Log.RotateCount
 	k.Sys.Node, k.Alarms.Node = old.Node.Name, old.Node.Name
 	was := map[string]Value{}
 	for _, v := range old.values {

@@ -14,9 +14,10 @@ import (
 type Config struct {
 	// File is the file that was read; "" when all values are defaults.
 	File string
-	// Home is the directory that relative paths of the file start from. Paths in
-	// this struct are already joined with it.
+	// Home is the directory that relative paths of the file start from, but for
+	// those that Dirs speaks of. Paths in this struct are already absolute.
 	Home string
+	Dirs Dirs // complete
 
 	Node      Node
 	Listeners []listener.Config        // ordered by protocol and name
@@ -72,6 +73,10 @@ type Log struct {
 	File   string // appended to; "": not to a file
 	// Console logs to standard error.
 	Console bool
+	// File is moved to <File>.1 before it passes RotateSize bytes, .1 to .2 and so
+	// on; RotateCount of them are kept.
+	RotateSize  int64
+	RotateCount int
 
 	toFile bool
 }

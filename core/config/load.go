@@ -18,6 +18,8 @@ type Options struct {
 	// Home is where relative paths start; "": the parent of the file's directory
 	// when that is called etc, else the file's directory.
 	Home string
+	// Dirs are directories that are not below Home.
+	Dirs Dirs
 	// DataDir replaces node.data_dir; "": the files'.
 	DataDir string
 	// Env is the environment as os.Environ gives it: the layer over the files.
@@ -43,7 +45,7 @@ func DataDir(path string, o Options) (string, error) {
 	if err := r.layers(docs, o); err != nil {
 		return "", err
 	}
-	c := Config{Home: home}
+	c := Config{Home: home, Dirs: o.Dirs.In(home)}
 	nodeKeys.defaults(&c.Node)
 	found := false
 	for _, l := range r.leaves {
@@ -85,7 +87,7 @@ func parseAll(file string, docs []source, o Options) (*Config, error) {
 		return nil, err
 	}
 	c := r.build()
-	c.File, c.Home = file, home
+	c.File, c.Home, c.Dirs = file, home, o.Dirs.In(home)
 	c.join()
 	if !r.broken { // what a broken file would have said is not known
 		r.check(c)
@@ -130,6 +132,11 @@ func documents(path string) ([]source, error) {
 	return docs, nil
 }
 
+// HomeOf is the home directory of a configuration file, when nobody has said
+// another: the parent of its directory when that is called etc, else its
+// directory. The error is that of a process without a working directory.
+func HomeOf(file string) (string, error) { return homeOf(file, "") }
+
 func homeOf(file, home string) (string, error) {
 	if home == "" {
 		home = filepath.Dir(file)
@@ -146,11 +153,7 @@ func homeOf(file, home string) (string, error) {
 
 // join makes the paths of c absolute.
 func (c *Config) join() {
-	at := func(path *string) {
-		if *path != "" && !filepath.IsAbs(*path) {
-			*path = filepath.Join(c.Home, *path)
-		}
-	}
+	at := func(path *string) { *path = c.path(*path) }
 	at(&c.Node.DataDir)
 	for i := range c.Plugins.Dirs {
 		at(&c.Plugins.Dirs[i])

@@ -50,7 +50,9 @@ var (
 	memoryChanges = classes{most: ChangeHot}
 	alarmChanges  = classes{most: ChangeHot}
 	sysChanges    = classes{most: ChangeHot}
-	logChanges    = classes{most: ChangeRestart, except: map[string]Change{"level": ChangeHot}}
+	logChanges    = classes{most: ChangeRestart, except: map[string]Change{
+		"level": ChangeHot, "rotation.size": ChangeHot, "rotation.count": ChangeHot,
+	}}
 )
 
 // row is a key without the type of its field.

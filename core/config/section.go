@@ -70,6 +70,10 @@ var (
 			"standard error, the file, or both"},
 		{"file", text(func(l *Log) *string { return &l.File }), "log/dunlin.log",
 			"the file that `to` speaks of"},
+		{"rotation.size", size(func(l *Log) *int64 { return &l.RotateSize }, 1<<10, 1<<50), "10MB",
+			"the file is moved to `<file>.1` before it grows over this; `console.log` too"},
+		{"rotation.count", number(func(l *Log) *int { return &l.RotateCount }, 1, 1000), "5",
+			"how many moved files are kept"},
 	}
 )
 

@@ -43,6 +43,10 @@ func (s *Server) Config() *config.Config { return s.settings.now.Load() }
 func (s *Server) Reload() (Reloaded, error) {
 	s.settings.reload.Lock()
 	defer s.settings.reload.Unlock()
+	if s.opts.Reloading != nil {
+		s.opts.Reloading(true)
+		defer s.opts.Reloading(false)
+	}
 	done, err := s.reload()
 	if err != nil {
 		s.opts.Log.Error("the reload is rejected and has changed nothing", zap.Error(err))
@@ -137,8 +141,8 @@ func keepZones(next, old *config.Config, changes []config.Difference) {
 
 // applyHot puts in force what cannot fail.
 func (s *Server) applyHot(next, old *config.Config, memory *sys.Memory) {
-	if s.opts.SetLogLevel != nil && next.Log.Level != old.Log.Level {
-		s.opts.SetLogLevel(next.Log.Level)
+	if s.opts.SetLog != nil && next.Log != old.Log {
+		s.opts.SetLog(next.Log)
 	}
 	s.router.SetStrategies(next.Router)
 	s.retained.SetLimits(topicstore.Config{MaxMessages: next.Store.MaxMessages, MaxBytes: next.Store.MaxBytes})

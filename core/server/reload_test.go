@@ -26,7 +26,7 @@ type node struct {
 	*Server
 	mu    sync.Mutex
 	text  string // guarded by mu
-	level string // of the last SetLogLevel
+	level string // of the last SetLog
 }
 
 const oneListener = "listener.tcp.a.bind = \"127.0.0.1:0\"\n"
@@ -56,7 +56,7 @@ func runNode(t *testing.T, text string) *node {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	n.Server, err = New(ctx, cfg, Options{Version: "0", Log: zap.NewNop(), Stop: stop, Load: load,
-		SetLogLevel: func(level string) { n.level = level }})
+		SetLog: func(l config.Log) { n.level = l.Level }})
 	if err != nil {
 		stop()
 		t.Fatal(err)

@@ -52,9 +52,12 @@ type Options struct {
 	// Load reads the configuration again as it was read for the start, for
 	// [Server.Reload]; nil: reloads are refused.
 	Load func() (*config.Config, error)
-	// SetLogLevel changes the least level that is logged: debug, info, warning or
-	// error. A reload calls it; nil: the level stays.
-	SetLogLevel func(level string)
+	// SetLog puts in force what has changed of the log: its level (debug, info,
+	// warning or error) and its rotation. A reload calls it; nil: they stay.
+	SetLog func(config.Log)
+	// Reloading is called with true before each reload and with false after it;
+	// may be nil.
+	Reloading func(begin bool)
 	// Reload makes Run reload for each value (SIGHUP); nil: never.
 	Reload <-chan os.Signal
 	// Levels changes the log's levels at run time; nil: nobody can.
