@@ -30,11 +30,13 @@ func (a *app) ctl() *cobra.Command {
 		group("store", "Look into the node's store",
 			a.figuresOf(figureList{use: "info", short: "Show what the node keeps", family: adminpb.ListFiguresRequest_FAMILY_STORE})),
 		a.figuresOf(figureList{use: "mnesia", short: "The same as store info (EMQ X's name)", family: adminpb.ListFiguresRequest_FAMILY_STORE}),
-		group("plugins", "List, load and unload plugins",
+		group("plugins", "List and change plugins",
 			a.pluginsList(), a.pluginsShow(),
 			a.pluginsChange("load", adminpb.ChangePluginRequest_CHANGE_LOAD, "Start a plugin and note it in loaded_plugins"),
 			a.pluginsChange("unload", adminpb.ChangePluginRequest_CHANGE_UNLOAD, "Stop a plugin and note it in loaded_plugins"),
-			a.pluginsChange("reload", adminpb.ChangePluginRequest_CHANGE_RELOAD, "Replace a plugin by what its files say now; no client is disconnected")))
+			a.pluginsChange("reload", adminpb.ChangePluginRequest_CHANGE_RELOAD, "Replace a plugin by what its files say now; no client is disconnected"),
+			a.pluginsChange("enable", adminpb.ChangePluginRequest_CHANGE_ENABLE, "Note in loaded_plugins that the next start loads a plugin; nothing changes now"),
+			a.pluginsChange("disable", adminpb.ChangePluginRequest_CHANGE_DISABLE, "Note in loaded_plugins that the next start does not load a plugin; nothing changes now")))
 }
 
 // ask calls the node and says plainly when there is none.

@@ -90,7 +90,7 @@ func TestVersion(t *testing.T) {
 
 func TestCompletion(t *testing.T) {
 	dunlin(t, "completion", "bash").check(t, exitOK, "__start_dunlin", "")
-	dunlin(t, "__complete", "ctl", "pl").check(t, exitOK, "plugins\tList, load and unload plugins", "")
+	dunlin(t, "__complete", "ctl", "pl").check(t, exitOK, "plugins\tList and change plugins", "")
 }
 
 func TestCheckConfig(t *testing.T) {
@@ -137,6 +137,7 @@ func (shelf) change(name string) error {
 func (s shelf) Load(_ context.Context, name string) error   { return s.change(name) }
 func (s shelf) Unload(_ context.Context, name string) error { return s.change(name) }
 func (s shelf) Reload(_ context.Context, name string) error { return s.change(name) }
+func (s shelf) Enable(name string, _ bool) error            { return s.change(name) }
 
 type house struct{}
 
@@ -185,8 +186,8 @@ func TestCtl(t *testing.T) {
 	dunlin(t, at("ctl", "plugins", "list", "-o", "wide")...).check(t, exitOK, "a,b\n", "")
 	dunlin(t, at("ctl", "plugins", "show", "retainer")...).check(t, exitOK, "hooks       : a, b\n", "")
 	dunlin(t, at("ctl", "plugins", "show", "nope")...).check(t, exitNotFound, "", `no plugin "nope" is loaded`)
-	for _, verb := range []string{"load", "unload", "reload"} {
-		dunlin(t, at("ctl", "plugins", verb, "retainer")...).check(t, exitOK, "Plugin retainer "+verb+"ed successfully.\n", "")
+	for verb, done := range map[string]string{"load": "loaded", "unload": "unloaded", "reload": "reloaded", "enable": "enabled", "disable": "disabled"} {
+		dunlin(t, at("ctl", "plugins", verb, "retainer")...).check(t, exitOK, "Plugin retainer "+done+" successfully.\n", "")
 		dunlin(t, at("ctl", "plugins", verb, "nope")...).check(t, exitNotFound, "", "error: not found\n")
 	}
 	dunlin(t, "__complete", "--home", dir, "ctl", "plugins", "load", "").check(t, exitOK, "retainer\tkeeps messages", "")

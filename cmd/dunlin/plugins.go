@@ -131,7 +131,6 @@ func (a *app) showPlugin(p *adminpb.Plugin) {
 func (a *app) pluginsChange(verb string, change adminpb.ChangePluginRequest_Change, short string) *cobra.Command {
 	return &cobra.Command{
 		Use:               verb + " NAME",
-		Aliases:           map[string][]string{"load": {"enable"}, "unload": {"disable"}}[verb],
 		Short:             short,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.completePlugins,
@@ -141,7 +140,7 @@ func (a *app) pluginsChange(verb string, change adminpb.ChangePluginRequest_Chan
 				return err
 			})
 			if err == nil {
-				fmt.Fprintf(a.out, "Plugin %s %sed successfully.\n", args[0], verb)
+				fmt.Fprintf(a.out, "Plugin %s %sed successfully.\n", args[0], strings.TrimSuffix(verb, "e"))
 			}
 			return err
 		},

@@ -35,6 +35,9 @@ type Plugins interface {
 	Unload(ctx context.Context, name string) error
 	// Reload replaces the plugin by what its files say now. ErrNotFound, ErrState.
 	Reload(ctx context.Context, name string) error
+	// Enable writes down whether the next start loads the plugin; nothing changes
+	// now. ErrNotFound, ErrState.
+	Enable(name string, on bool) error
 }
 
 // Plugin is what an operator is told of one plugin.

@@ -42,6 +42,9 @@ func (s *shelf) ask(verb, name string) error {
 func (s *shelf) Load(_ context.Context, name string) error   { return s.ask("load", name) }
 func (s *shelf) Unload(_ context.Context, name string) error { return s.ask("unload", name) }
 func (s *shelf) Reload(_ context.Context, name string) error { return s.ask("reload", name) }
+func (s *shelf) Enable(name string, on bool) error {
+	return s.ask(map[bool]string{true: "enable", false: "disable"}[on], name)
+}
 
 // house is a [Broker] with fixed numbers.
 type house struct{}
@@ -139,12 +142,13 @@ func TestPlugins(t *testing.T) {
 	}
 	for _, change := range []adminpb.ChangePluginRequest_Change{
 		adminpb.ChangePluginRequest_CHANGE_LOAD, adminpb.ChangePluginRequest_CHANGE_UNLOAD, adminpb.ChangePluginRequest_CHANGE_RELOAD,
+		adminpb.ChangePluginRequest_CHANGE_ENABLE, adminpb.ChangePluginRequest_CHANGE_DISABLE,
 	} {
 		if _, err := c.ChangePlugin(t.Context(), &adminpb.ChangePluginRequest{Change: change, Name: "x"}); err != nil {
 			t.Errorf("%v: %v", change, err)
 		}
 	}
-	if want := []string{"load x", "unload x", "reload x"}; !slices.Equal(p.asked, want) {
+	if want := []string{"load x", "unload x", "reload x", "enable x", "disable x"}; !slices.Equal(p.asked, want) {
 		t.Errorf("asked %q, want %q", p.asked, want)
 	}
 }

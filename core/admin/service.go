@@ -64,9 +64,15 @@ func (s *service) ChangePlugin(ctx context.Context, r *adminpb.ChangePluginReque
 		adminpb.ChangePluginRequest_CHANGE_LOAD:   s.plugins.Load,
 		adminpb.ChangePluginRequest_CHANGE_UNLOAD: s.plugins.Unload,
 		adminpb.ChangePluginRequest_CHANGE_RELOAD: s.plugins.Reload,
+		adminpb.ChangePluginRequest_CHANGE_ENABLE: func(_ context.Context, name string) error {
+			return s.plugins.Enable(name, true)
+		},
+		adminpb.ChangePluginRequest_CHANGE_DISABLE: func(_ context.Context, name string) error {
+			return s.plugins.Enable(name, false)
+		},
 	}[r.GetChange()]
 	if change == nil {
-		return nil, status.Error(codes.InvalidArgument, "change is neither load, unload nor reload")
+		return nil, status.Error(codes.InvalidArgument, "change is none of load, unload, reload, enable and disable")
 	}
 	err := change(ctx, r.GetName())
 	s.cfg.Log.Info("plugin changed by an operator", zap.String("plugin", r.GetName()),

@@ -134,6 +134,32 @@ func TestLoadedPluginsIsKept(t *testing.T) {
 	}
 }
 
+// enable and disable are for the next start: nothing changes now.
+func TestEnable(t *testing.T) {
+	f := newFixture(t)
+	f.add("a", hookLine(contract.HookPublish, ""), always(contract.Next, 0))
+	f.add("b", hookLine(contract.HookPublish, ""), always(contract.Next, 0))
+	f.start("{a, true}. % first\n")
+	if err := errors.Join(f.Enable("a", false), f.Enable("b", true)); err != nil {
+		t.Fatal(err)
+	}
+	text, _ := os.ReadFile(filepath.Join(f.dir, "loaded_plugins"))
+	if want := "{a, false}. % first\n{b, true}.\n"; string(text) != want {
+		t.Errorf("file %q, want %q", text, want)
+	}
+	if list := f.List(); len(list) != 1 || list[0].Name != "a" {
+		t.Errorf("loaded are %+v", list)
+	}
+	for _, err := range []error{f.Enable("nobody", true), f.Enable("nobody", false)} {
+		if !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("nobody: %v", err)
+		}
+	}
+	if err := f.Enable("../a", true); err == nil {
+		t.Error("a path is a name")
+	}
+}
+
 // What is configured and cannot load stops the start: all faults, nothing loaded.
 func TestStartFails(t *testing.T) {
 	f := newFixture(t)

@@ -95,6 +95,11 @@ func (a pluginAdmin) Reload(_ context.Context, name string) error {
 	return outcome(a.s.plugins.Reload(name))
 }
 
+// Enable implements admin.Plugins.
+func (a pluginAdmin) Enable(name string, on bool) error {
+	return outcome(a.s.plugins.Enable(name, on))
+}
+
 // outcome puts the manager's errors into the admin service's classes.
 func outcome(err error) error {
 	switch {

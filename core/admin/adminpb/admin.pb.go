@@ -137,6 +137,8 @@ const (
 	ChangePluginRequest_CHANGE_LOAD        ChangePluginRequest_Change = 1
 	ChangePluginRequest_CHANGE_UNLOAD      ChangePluginRequest_Change = 2
 	ChangePluginRequest_CHANGE_RELOAD      ChangePluginRequest_Change = 3
+	ChangePluginRequest_CHANGE_ENABLE      ChangePluginRequest_Change = 4 // loaded at the next start; nothing changes now
+	ChangePluginRequest_CHANGE_DISABLE     ChangePluginRequest_Change = 5 // not loaded at the next start; nothing changes now
 )
 
 // Enum value maps for ChangePluginRequest_Change.
@@ -146,12 +148,16 @@ var (
 		1: "CHANGE_LOAD",
 		2: "CHANGE_UNLOAD",
 		3: "CHANGE_RELOAD",
+		4: "CHANGE_ENABLE",
+		5: "CHANGE_DISABLE",
 	}
 	ChangePluginRequest_Change_value = map[string]int32{
 		"CHANGE_UNSPECIFIED": 0,
 		"CHANGE_LOAD":        1,
 		"CHANGE_UNLOAD":      2,
 		"CHANGE_RELOAD":      3,
+		"CHANGE_ENABLE":      4,
+		"CHANGE_DISABLE":     5,
 	}
 )
 
@@ -2813,15 +2819,17 @@ const file_admin_proto_rawDesc = "" +
 	"\x05calls\x18\b \x01(\x04R\x05calls\x12\x16\n" +
 	"\x06faults\x18\t \x01(\x04R\x06faults\x12\x1a\n" +
 	"\brestarts\x18\n" +
-	" \x01(\x04R\brestarts\"\xc7\x01\n" +
+	" \x01(\x04R\brestarts\"\xee\x01\n" +
 	"\x13ChangePluginRequest\x12C\n" +
 	"\x06change\x18\x01 \x01(\x0e2+.dunlin.admin.v1.ChangePluginRequest.ChangeR\x06change\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\"W\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"~\n" +
 	"\x06Change\x12\x16\n" +
 	"\x12CHANGE_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vCHANGE_LOAD\x10\x01\x12\x11\n" +
 	"\rCHANGE_UNLOAD\x10\x02\x12\x11\n" +
-	"\rCHANGE_RELOAD\x10\x03\"\x13\n" +
+	"\rCHANGE_RELOAD\x10\x03\x12\x11\n" +
+	"\rCHANGE_ENABLE\x10\x04\x12\x12\n" +
+	"\x0eCHANGE_DISABLE\x10\x05\"\x13\n" +
 	"\x11ChangePluginReply\"\x15\n" +
 	"\x13CountClientsRequest\"D\n" +
 	"\x11CountClientsReply\x12/\n" +

@@ -52,7 +52,8 @@ type AdminClient interface {
 	Status(ctx context.Context, in *StatusRequest, opts ...grpc.CallOption) (*StatusReply, error)
 	// ListPlugins tells of every loaded plugin.
 	ListPlugins(ctx context.Context, in *ListPluginsRequest, opts ...grpc.CallOption) (*ListPluginsReply, error)
-	// ChangePlugin loads, unloads or reloads one plugin. NOT_FOUND: there is none
+	// ChangePlugin loads, unloads or reloads one plugin, or notes whether the next
+	// start loads it. NOT_FOUND: there is none
 	// of that name; FAILED_PRECONDITION: it is already so, or it does not load.
 	ChangePlugin(ctx context.Context, in *ChangePluginRequest, opts ...grpc.CallOption) (*ChangePluginReply, error)
 	// CountClients counts connections, sessions and subscriptions.
@@ -321,7 +322,8 @@ type AdminServer interface {
 	Status(context.Context, *StatusRequest) (*StatusReply, error)
 	// ListPlugins tells of every loaded plugin.
 	ListPlugins(context.Context, *ListPluginsRequest) (*ListPluginsReply, error)
-	// ChangePlugin loads, unloads or reloads one plugin. NOT_FOUND: there is none
+	// ChangePlugin loads, unloads or reloads one plugin, or notes whether the next
+	// start loads it. NOT_FOUND: there is none
 	// of that name; FAILED_PRECONDITION: it is already so, or it does not load.
 	ChangePlugin(context.Context, *ChangePluginRequest) (*ChangePluginReply, error)
 	// CountClients counts connections, sessions and subscriptions.
