@@ -70,6 +70,10 @@ generate: ## regenerate code and documents; needs protoc
 	$(GO) build -o $(TOOLS)/ google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc
 	PATH="$(CURDIR)/$(TOOLS):$$PATH" $(GO) generate ./...
 
+.PHONY: man
+man: ## regenerate docs/configuration.md and the man pages of docs/man
+	$(GO) generate ./core/config ./cmd/dunlin
+
 .PHONY: cross
 cross: ## build for every system that is supported
 	@for target in linux/amd64 linux/arm64 linux/arm/7 darwin/arm64 windows/amd64; do \

@@ -57,7 +57,6 @@ func (a *app) bannedAdd() *cobra.Command {
 			_, err := c.AddBan(ctx, b)
 			return err
 		}})
-	cmd.ValidArgs = []string{"clientid", "username", "peerhost"}
 	cmd.Flags().StringVar(&reason, "reason", "", "a note for people")
 	cmd.Flags().DurationVar(&last, "for", 0, "how long it lasts (10m, 24h); 0: without end")
 	return cmd

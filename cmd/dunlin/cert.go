@@ -48,7 +48,7 @@ func (a *app) cert() *cobra.Command {
 			return err
 		},
 	}
-	dev.Flags().StringVar(&dir, "dir", "", "directory to write to (default <home>/etc/certs)")
+	dev.Flags().StringVar(&dir, "dir", "", "directory to write to (default etc/certs of the home directory)")
 	dev.Flags().StringSliceVar(&hosts, "host", nil, "further host names or addresses of the server")
 	return group("cert", "Make certificates", dev)
 }

@@ -76,6 +76,9 @@ func (a *app) clientsList() *cobra.Command {
 	f.StringVar(&r.Username, "username", "", "only this user name")
 	f.StringVar(&r.Address, "address", "", "only this address or network (10.0.0.0/8)")
 	f.StringVar(&r.Listener, "listener", "", "only this listener (tcp:external)")
+	if err := cmd.RegisterFlagCompletionFunc("listener", a.completing([]completer{listenerIDs})); err != nil {
+		panic(err) // the flag is defined above
+	}
 	f.BoolVar(&r.Online, "online", false, "only connected clients")
 	return cmd
 }

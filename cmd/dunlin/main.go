@@ -105,7 +105,7 @@ func (a *app) root() *cobra.Command {
 	}
 	root.SuggestionsMinimumDistance = suggestDistance
 	f := root.PersistentFlags()
-	f.StringVarP(&a.flags.config, "config", "c", "", "configuration file (default <home>/etc/dunlin.toml; dunlin dirs tells more)")
+	f.StringVarP(&a.flags.config, "config", "c", "", "configuration file (default etc/dunlin.toml of the home directory; dunlin dirs tells more)")
 	f.StringVar(&a.flags.home, "home", "", "directory that relative paths start from (dunlin dirs tells more)")
 	f.StringVar(&a.flags.dataDir, "data-dir", "", "directory of the node's state and admin socket (default node.data_dir of the configuration)")
 	f.StringArrayVar(&a.flags.set, "set", nil, "key=value that is over the configuration's; may be repeated")
@@ -114,6 +114,7 @@ func (a *app) root() *cobra.Command {
 	}
 	root.AddCommand(a.foreground(), a.start(), a.stop(), a.restart(), a.console(), a.ping(), a.pid(), a.status(),
 		a.checkConfig(), a.showDirs(), a.cert(), a.version(), a.ctl())
+	a.describe(root)
 	return root
 }
 

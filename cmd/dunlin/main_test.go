@@ -190,7 +190,7 @@ func TestCtl(t *testing.T) {
 		dunlin(t, at("ctl", "plugins", verb, "retainer")...).check(t, exitOK, "Plugin retainer "+done+" successfully.\n", "")
 		dunlin(t, at("ctl", "plugins", verb, "nope")...).check(t, exitNotFound, "", "error: not found\n")
 	}
-	dunlin(t, "__complete", "--home", dir, "ctl", "plugins", "load", "").check(t, exitOK, "retainer\tkeeps messages", "")
+	dunlin(t, "__complete", "--home", dir, "ctl", "plugins", "unload", "").check(t, exitOK, "retainer\tkeeps messages", "")
 }
 
 func TestCtlJSON(t *testing.T) {

@@ -83,10 +83,9 @@ func stateColor(p *adminpb.Plugin) color {
 func (a *app) pluginsShow() *cobra.Command {
 	var form output
 	cmd := &cobra.Command{
-		Use:               "show NAME",
-		Short:             "Show one plugin",
-		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: a.completePlugins,
+		Use:   "show NAME",
+		Short: "Show one plugin",
+		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			plugins, err := a.plugins(cmd.Context())
 			if err != nil {
@@ -130,10 +129,9 @@ func (a *app) showPlugin(p *adminpb.Plugin) {
 
 func (a *app) pluginsChange(verb string, change adminpb.ChangePluginRequest_Change, short string) *cobra.Command {
 	return &cobra.Command{
-		Use:               verb + " NAME",
-		Short:             short,
-		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: a.completePlugins,
+		Use:   verb + " NAME",
+		Short: short,
+		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			err := a.ask(cmd.Context(), changeTime, func(ctx context.Context, c *admin.Client) error {
 				_, err := c.ChangePlugin(ctx, &adminpb.ChangePluginRequest{Change: change, Name: args[0]})
@@ -145,20 +143,4 @@ func (a *app) pluginsChange(verb string, change adminpb.ChangePluginRequest_Chan
 			return err
 		},
 	}
-}
-
-// completePlugins offers the node's plugins to the shell.
-func (a *app) completePlugins(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	plugins, err := a.plugins(cmd.Context())
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	names := make([]string, len(plugins))
-	for i, p := range plugins {
-		names[i] = p.GetName() + "\t" + p.GetDescription()
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
 }

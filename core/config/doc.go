@@ -6,3 +6,4 @@
 package config
 
 //go:generate go test -count=1 -run TestDocumentation . -rewrite
+//go:generate go test -count=1 -run TestManPages ../../cmd/dunlin -rewrite

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+)
+
+// verb is what a command has beyond its code: an example for --help and the man
+// page, and what completes its arguments, one for each.
+type verb struct {
+	example string // without "dunlin"
+	args    []completer
+}
+
+// verbs are the commands by their path. A test insists that every command has a
+// row and that every row has a command.
+var verbs = map[string]verb{
+	"foreground":   {example: "foreground --home /srv/dunlin"},
+	"console":      {example: "console --set log.level=debug"},
+	"start":        {example: "start --config /etc/dunlin/dunlin.toml"},
+	"stop":         {example: "stop"},
+	"restart":      {example: "restart --set log.level=debug"},
+	"ping":         {example: "ping && echo it lives"},
+	"pid":          {example: "pid"},
+	"status":       {example: "status -o json"},
+	"check-config": {example: "check-config --config new.toml"},
+	"dirs":         {example: "dirs"},
+	"cert dev":     {example: "cert dev --host broker.example.org"},
+	"version":      {example: "version"},
+
+	"ctl status":         {example: "ctl status -o wide"},
+	"ctl broker":         {example: "ctl broker"},
+	"ctl broker stats":   {example: "ctl broker stats"},
+	"ctl broker metrics": {example: "ctl broker metrics -o json"},
+
+	"ctl clients list": {example: "ctl clients list --online --address 10.0.0.0/8 --limit 20"},
+	"ctl clients show": {example: "ctl clients show sensor-7 -o json", args: []completer{clientIDs}},
+	"ctl clients kick": {example: "ctl clients kick sensor-7", args: []completer{clientIDs}},
+
+	"ctl subscriptions list": {example: "ctl subscriptions list --all -o json"},
+	"ctl subscriptions show": {example: "ctl subscriptions show sensor-7", args: []completer{clientIDs}},
+	"ctl subscriptions add":  {example: "ctl subscriptions add sensor-7 'config/+' 1", args: []completer{clientIDs, nothing, words("0", "1", "2")}},
+	"ctl subscriptions del":  {example: "ctl subscriptions del sensor-7 'config/+'", args: []completer{clientIDs, filtersOfClient}},
+	"ctl routes list":        {example: "ctl routes list --limit 10"},
+	"ctl routes show":        {example: "ctl routes show 'config/+'", args: []completer{filters}},
+
+	"ctl listeners":         {example: "ctl listeners"},
+	"ctl listeners list":    {example: "ctl listeners list -o json"},
+	"ctl listeners stop":    {example: "ctl listeners stop tcp:external", args: []completer{listenerIDs}},
+	"ctl listeners start":   {example: "ctl listeners start tcp:external", args: []completer{listenerIDs}},
+	"ctl listeners restart": {example: "ctl listeners restart ssl:external", args: []completer{listenerIDs}},
+
+	"ctl plugins list":    {example: "ctl plugins list -o wide"},
+	"ctl plugins show":    {example: "ctl plugins show retainer", args: []completer{pluginsLoaded}},
+	"ctl plugins load":    {example: "ctl plugins load retainer", args: []completer{pluginsFound}},
+	"ctl plugins unload":  {example: "ctl plugins unload retainer", args: []completer{pluginsLoaded}},
+	"ctl plugins reload":  {example: "ctl plugins reload retainer", args: []completer{pluginsLoaded}},
+	"ctl plugins enable":  {example: "ctl plugins enable retainer", args: []completer{pluginsFound}},
+	"ctl plugins disable": {example: "ctl plugins disable retainer", args: []completer{pluginsLoaded}},
+
+	"ctl banned list": {example: "ctl banned list"},
+	"ctl banned add":  {example: "ctl banned add peerhost 192.0.2.0/24 --reason noisy --for 10m", args: []completer{words("clientid", "username", "peerhost")}},
+	"ctl banned del":  {example: "ctl banned del peerhost 192.0.2.0/24", args: []completer{words("clientid", "username", "peerhost"), bans}},
+	"ctl alarms list": {example: "ctl alarms list --past"},
+
+	"ctl acl cache-clean":   {example: "ctl acl cache-clean all", args: []completer{clientIDs}},
+	"ctl log set-level":     {example: "ctl log set-level debug --logger channel"},
+	"ctl log primary-level": {example: "ctl log primary-level"},
+	"ctl log levels":        {example: "ctl log levels"},
+	"ctl config show":       {example: "ctl config show listener.tcp --origin", args: []completer{configKeys}},
+	"ctl config reload":     {example: "ctl config reload"},
+
+	"ctl vm":         {example: "ctl vm memory"},
+	"ctl store info": {example: "ctl store info"},
+	"ctl mnesia":     {example: "ctl mnesia"},
+}
+
+// describe gives cmd and those below it what their rows say.
+func (a *app) describe(cmd *cobra.Command) {
+	if v, ok := verbs[pathOf(cmd)]; ok {
+		cmd.Example = "  dunlin " + v.example
+		if v.args != nil {
+			cmd.ValidArgsFunction = a.completing(v.args)
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		a.describe(sub)
+	}
+}
+
+// pathOf is how a command is called, without "dunlin".
+func pathOf(cmd *cobra.Command) string {
+	if !cmd.HasParent() {
+		return ""
+	}
+	if above := pathOf(cmd.Parent()); above != "" {
+		return above + " " + cmd.Name()
+	}
+	return cmd.Name()
+}
