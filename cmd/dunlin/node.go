@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 
 	"go.uber.org/zap"
 
@@ -18,6 +19,10 @@ func runNode(ctx context.Context, cfg *config.Config, up func() error, o server.
 	if err := os.MkdirAll(cfg.Node.DataDir, 0o750); err != nil {
 		return fmt.Errorf("make the data directory: %w", err)
 	}
+	// One processor more than event loops: loops keep theirs while they wait for
+	// the next message, and what is no loop must not wait for them.
+	o.Loops = runtime.GOMAXPROCS(0)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(o.Loops + 1))
 	tell := func(state string) {
 		if err := notify(state); err != nil {
 			o.Log.Warn("systemd is not told", zap.Error(err))

@@ -7,10 +7,8 @@ import (
 	"github.com/dunlinmq/dunlin/core/conn"
 )
 
-// A message through the engine allocates nothing: neither the read, nor the
-// touch, nor the subscriber's turn, nor the write.
-func TestForwardingDoesNotAllocate(t *testing.T) {
-	r := newRig(t, conn.Config{Loops: 1}, accepts["descriptor"])
+// forwarders are two clients; what the first sends comes to the second.
+func forwarders(t *testing.T, r *rig) (from, to *client) {
 	serve := func(f *forwarder) *client {
 		nc, sc := r.pair()
 		a, err := r.accept(sc)
@@ -25,7 +23,14 @@ func TestForwardingDoesNotAllocate(t *testing.T) {
 	pub, sub := &forwarder{total: new(atomic.Int64)}, &forwarder{total: new(atomic.Int64)}
 	pub.to.Store(sub)
 	sub.to.Store(pub)
-	from, to := serve(pub), serve(sub)
+	return serve(pub), serve(sub)
+}
+
+// A message through the engine allocates nothing: neither the read, nor the
+// touch, nor the subscriber's turn, nor the write.
+func TestForwardingDoesNotAllocate(t *testing.T) {
+	r := newRig(t, conn.Config{Loops: 1}, accepts["descriptor"])
+	from, to := forwarders(t, r)
 	message, got := make([]byte, benchMessage), make([]byte, benchMessage)
 	allocs := testing.AllocsPerRun(2000, func() {
 		if _, err := from.Write(message); err != nil {

@@ -23,10 +23,11 @@ type loop struct {
 	// Owned by run.
 	worker   worker
 	wheel    wheel
-	slots    []*Conn // by what the poller reports
-	free     []int32 // unused slots
-	again    []*Conn // owned connections whose turn goes on after the next poll
-	stopping bool    // every connection has been told to stop
+	slots    []*Conn                      // by what the poller reports
+	free     []int32                      // unused slots
+	again    []*Conn                      // owned connections whose turn goes on after the next poll
+	stopping bool                         // every connection has been told to stop
+	rounds   struct{ before, last int64 } // when the last two rounds began, Unix nanoseconds
 }
 
 func newLoop(e *Engine) (*loop, error) {
@@ -47,6 +48,7 @@ func (l *loop) run() {
 	for {
 		n := l.poll()
 		b.Now = time.Now().UnixNano()
+		l.rounds.before, l.rounds.last = l.rounds.last, b.Now
 		for i := range n {
 			slot, bits := l.poller.event(i)
 			if slot < 0 || int(slot) >= len(l.slots) {
@@ -65,24 +67,43 @@ func (l *loop) run() {
 	}
 }
 
+// held is how long a loop waits at most without telling the scheduler, and how
+// soon one round must follow the other for that: while messages come more often
+// than this, what a wait costs is most of what they cost.
+const held = 2 * time.Millisecond
+
 // poll waits for events, for a connection to be handed over, or for a timer.
 func (l *loop) poll() int {
 	if len(l.again) > 0 || l.inbox.Load() != nil {
-		return l.poller.wait(0)
+		return l.poller.hold(0)
 	}
-	if n := l.poller.idle(); n > 0 {
-		return n
-	}
-	timeout := time.Duration(-1)
-	if at, ok := l.wheel.next(); ok {
-		timeout = max(0, time.Until(time.Unix(0, at)))
+	flows := l.rounds.last-l.rounds.before < int64(held)
+	if flows && !l.engine.spare {
+		if n := l.poller.idle(); n > 0 {
+			return n
+		}
 	}
 	l.asleep.Store(true)
 	defer l.asleep.Store(false)
-	if l.inbox.Load() != nil || l.stop.Load() && (!l.stopping || l.conns.Load() == 0) {
-		timeout = 0
+	timeout := l.patience()
+	if flows && l.engine.spare && timeout != 0 {
+		if n := l.poller.hold(held); n > 0 || l.inbox.Load() != nil {
+			return n
+		}
+		timeout = l.patience()
 	}
 	return l.poller.wait(timeout)
+}
+
+// patience is how long poll may wait now; negative: for ever.
+func (l *loop) patience() time.Duration {
+	if l.inbox.Load() != nil || l.stop.Load() && (!l.stopping || l.conns.Load() == 0) {
+		return 0
+	}
+	if at, ok := l.wheel.next(); ok {
+		return max(0, time.Until(time.Unix(0, at)))
+	}
+	return -1
 }
 
 // post hands c, whose turn the caller owns, to the loop. Any goroutine.

@@ -82,29 +82,41 @@ func (p *poller) event(i int) (slot int32, bits uint32) {
 // goroutines let run between: under load a wait that would block is rare, and
 // announcing one costs more than the look.
 func (p *poller) idle() int {
-	if n := p.look(); n > 0 {
+	if n := p.hold(0); n > 0 {
 		return n
 	}
 	runtime.Gosched()
-	return p.look()
+	return p.hold(0)
 }
 
-func (p *poller) look() int {
+// hold waits without telling the scheduler: the goroutine keeps its processor.
+// Announcing a wait costs more than a small message: on return the scheduler has
+// to find a processor and to wake its monitor, which then looks around every 20 µs.
+// What wants the world to stop (a garbage collection) interrupts the wait by a
+// signal, again every 100 µs until it has been heard.
+func (p *poller) hold(timeout time.Duration) int {
 	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epoll),
-		uintptr(unsafe.Pointer(&p.events[0])), uintptr(len(p.events)), 0, 0, 0)
+		uintptr(unsafe.Pointer(&p.events[0])), uintptr(len(p.events)), uintptr(milliseconds(timeout)), 0, 0)
 	if errno != 0 {
+		runtime.Gosched() // somebody wants the processor
 		return 0
 	}
 	return int(n)
 }
 
-// wait returns the number of events; it may block for timeout, negative: for ever.
-func (p *poller) wait(timeout time.Duration) int {
-	ms := -1
-	if timeout >= 0 {
-		ms = int(min((timeout+time.Millisecond-1)/time.Millisecond, math.MaxInt32))
+// milliseconds rounds up, so that a timer is not looked for before its time;
+// negative: for ever.
+func milliseconds(d time.Duration) int {
+	if d < 0 {
+		return -1
 	}
-	n, err := unix.EpollWait(p.epoll, p.events[:], ms)
+	return int(min((d+time.Millisecond-1)/time.Millisecond, math.MaxInt32))
+}
+
+// wait returns the number of events; it may block for timeout, negative: for
+// ever. Other goroutines have the processor meanwhile.
+func (p *poller) wait(timeout time.Duration) int {
+	n, err := unix.EpollWait(p.epoll, p.events[:], milliseconds(timeout))
 	switch {
 	case err == nil:
 		return n

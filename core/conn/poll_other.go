@@ -40,6 +40,8 @@ func (p *poller) wait(timeout time.Duration) int {
 
 func (p *poller) idle() int { return 0 }
 
+func (p *poller) hold(time.Duration) int { return 0 }
+
 func (p *poller) event(int) (slot int32, bits uint32) { return -1, 0 }
 
 var errNoPoll = errors.New("this system has no descriptors to poll")

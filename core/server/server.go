@@ -60,6 +60,8 @@ type Options struct {
 	Reloading func(begin bool)
 	// Reload makes Run reload for each value (SIGHUP); nil: never.
 	Reload <-chan os.Signal
+	// Loops is the number of event loops; 0: GOMAXPROCS. See [conn.Config].
+	Loops int
 	// Levels changes the log's levels at run time; nil: nobody can.
 	Levels admin.Levels
 }
@@ -119,7 +121,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (_ *Server, err 
 	if err = s.buildGuards(); err != nil {
 		return nil, err
 	}
-	if s.engine, err = conn.New(conn.Config{Blocking: s.hooks.Blocking, Linger: lingering, Log: opts.Log.Named("conn")}); err != nil {
+	if s.engine, err = conn.New(conn.Config{Loops: opts.Loops, Blocking: s.hooks.Blocking, Linger: lingering, Log: opts.Log.Named("conn")}); err != nil {
 		return nil, fmt.Errorf("open the event loops: %w", err)
 	}
 	if err = s.startPlugins(ctx); err != nil {
