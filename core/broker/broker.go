@@ -7,19 +7,27 @@ import (
 	"sync/atomic"
 
 	"github.com/dunlinmq/dunlin/core/hook"
+	"github.com/dunlinmq/dunlin/core/journal"
 	"github.com/dunlinmq/dunlin/core/message"
 	"github.com/dunlinmq/dunlin/core/packet"
 	"github.com/dunlinmq/dunlin/core/router"
+	"github.com/dunlinmq/dunlin/core/store"
 )
 
 // MaxHops is how often plugins may publish a message on before it is dropped:
 // the guard against loops between plugins.
 const MaxHops = 8
 
-// Config names the node in message ids.
+// Config names the node in message ids, and says what survives it.
 type Config struct {
 	Node        uint32
 	Incarnation uint32
+	// Journal is what acknowledgements wait for when a retained message survives;
+	// nil: none does.
+	Journal *journal.Journal
+	// Durability is how safe a retained message of the client (nil: of the node, a
+	// plugin or an operator) has to be before it is acknowledged; nil: not at all.
+	Durability func(*hook.Client) store.Durability
 }
 
 // Broker routes messages. Safe for concurrent use.
@@ -101,7 +109,7 @@ func (k *Broker) retain(b *router.Batch, es []hook.PublishEvent) {
 	var at []int
 	for i := range es {
 		if e := &es[i]; e.Msg.Retain && passes(e.Verdict) {
-			retained = append(retained, hook.RetainEvent{Client: e.Client, Msg: e.Msg})
+			retained = append(retained, hook.RetainEvent{Client: e.Client, Msg: e.Msg, Durability: k.durability(e)})
 			at = append(at, i)
 		}
 	}
@@ -111,14 +119,33 @@ func (k *Broker) retain(b *router.Batch, es []hook.PublishEvent) {
 	for _, keep := range chain {
 		keep(retained)
 	}
+	need := store.Memory
 	for j := range retained {
-		if m := es[at[j]].Msg; retained[j].Verdict == hook.Allow && len(m.Payload) > 0 && m.Origin != message.OriginSys {
+		r := &retained[j]
+		if r.Kept {
+			need = max(need, r.Durability)
+		}
+		if r.Unkept != 0 && r.Msg.QoS > 0 {
+			r.Verdict, r.Reason = hook.Deny, r.Unkept
+		}
+		if r.Verdict == hook.Allow && len(r.Msg.Payload) > 0 && r.Msg.Origin != message.OriginSys {
 			b.Count.MessagesRetained++ // Allow: somebody has kept it
 		}
-		if !passes(retained[j].Verdict) {
-			es[at[j]].Verdict, es[at[j]].Reason = retained[j].Verdict, retained[j].Reason
+		if !passes(r.Verdict) {
+			es[at[j]].Verdict, es[at[j]].Reason = r.Verdict, r.Reason
 		}
 	}
+	if need > store.Memory {
+		b.Tx(k.cfg.Journal).Barrier(need)
+	}
+}
+
+// durability is how safe the retained message of e has to be.
+func (k *Broker) durability(e *hook.PublishEvent) store.Durability {
+	if k.cfg.Journal == nil || k.cfg.Durability == nil || e.Msg.Origin == message.OriginSys {
+		return store.Memory
+	}
+	return k.cfg.Durability(e.Client)
 }
 
 // route delivers one message and settles its event.

@@ -7,6 +7,7 @@ import (
 	"github.com/dunlinmq/dunlin/core/hook"
 	"github.com/dunlinmq/dunlin/core/message"
 	"github.com/dunlinmq/dunlin/core/packet"
+	"github.com/dunlinmq/dunlin/core/store"
 )
 
 // bind is "hook <what> words...": callbacks that stand for plugins.
@@ -101,8 +102,8 @@ func (w *world) bindRetainer(spec hook.Spec) {
 	w.env.Hooks.RetainedStore.Add(spec, func(es []hook.RetainEvent) {
 		for i := range es {
 			if len(es[i].Msg.Payload) == 0 {
-				w.store.Delete(es[i].Msg.Topic)
-			} else if err := w.store.Put(es[i].Msg); err != nil {
+				w.store.Delete(es[i].Msg.Topic, store.Memory)
+			} else if err := w.store.Put(es[i].Msg, store.Memory); err != nil {
 				panic(err)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/dunlinmq/dunlin/core/message"
 	"github.com/dunlinmq/dunlin/core/packet"
+	"github.com/dunlinmq/dunlin/core/store"
 )
 
 // Verdict is what a callback of an intercepting hook decided.
@@ -147,10 +148,19 @@ type RetainEvent struct {
 	Client *Client // nil for messages that no client sent
 	Msg    *message.Message
 
+	// Durability is how safe what is kept has to be before the acknowledgement.
+	Durability store.Durability
+
 	// Deny: the PUBLISH is refused with Reason. Drop: it is acknowledged and
 	// routed to nobody.
 	Verdict Verdict
 	Reason  packet.ReasonCode
+
+	// Kept says that the topic store has changed, which the acknowledgement waits
+	// for. Unkept is why the disk took nothing: whatever the verdict, a PUBLISH with
+	// QoS 1 or 2 is refused with it.
+	Kept   bool
+	Unkept packet.ReasonCode
 }
 
 // RetainedReadEvent is one new subscription for the provider of retained

@@ -25,6 +25,7 @@ type Tx struct {
 	j    *Journal
 	b    *store.Batch // nil once ended
 	need store.Durability
+	bars int // barriers
 
 	over atomic.Bool // err is set
 
@@ -50,8 +51,16 @@ func (t *Tx) DeleteRange(from, to []byte) { t.b.DeleteRange(from, to) }
 // Need makes everything in t, deletions too, as safe as d when it has ended.
 func (t *Tx) Need(d store.Durability) { t.need = max(t.need, d) }
 
+// Barrier makes t end after everything that this goroutine has committed before,
+// which is then as safe as d: for a room whose changes have an order of their own
+// and so come in a Tx of their own. It counts as an operation.
+func (t *Tx) Barrier(d store.Durability) {
+	t.Need(d)
+	t.bars++
+}
+
 // Len is how many operations t has. It grows only.
-func (t *Tx) Len() int { return t.b.Len() }
+func (t *Tx) Len() int { return t.b.Len() + t.bars }
 
 // Commit ends the filling of t.
 func (t *Tx) Commit() {

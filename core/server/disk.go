@@ -1,12 +1,18 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
+	"time"
 
+	"go.uber.org/zap"
+
+	"github.com/dunlinmq/dunlin/core/hook"
 	"github.com/dunlinmq/dunlin/core/journal"
 	"github.com/dunlinmq/dunlin/core/store"
 	"github.com/dunlinmq/dunlin/core/store/pebble"
+	"github.com/dunlinmq/dunlin/core/topicstore"
 )
 
 // storeDir is the store in the data directory.
@@ -39,6 +45,32 @@ func (s *Server) openDisk() (err error) {
 		return fmt.Errorf("open the store: %w", err)
 	}
 	return nil
+}
+
+// openRetained reads the retained messages that have survived.
+func (s *Server) openRetained(ctx context.Context) (err error) {
+	began := time.Now()
+	limits := topicstore.Config{MaxMessages: s.cfg.Store.MaxMessages, MaxBytes: s.cfg.Store.MaxBytes}
+	if s.retained, err = topicstore.Open(ctx, limits, s.disk.journal, began.UnixNano()); err != nil {
+		return err
+	}
+	if n := s.retained.Count(); n > 0 {
+		s.opts.Log.Info("retained messages are back", zap.Int("messages", n),
+			zap.Int64("bytes", s.retained.Bytes()), zap.Duration("took", time.Since(began)))
+	}
+	return nil
+}
+
+// durability is that of the client's zone; what plugins and operators publish is
+// as safe as by default.
+func (s *Server) durability(c *hook.Client) store.Durability {
+	if c == nil {
+		return store.Async
+	}
+	if z := s.Config().Zones[c.Zone]; z != nil {
+		return z.Durability
+	}
+	return store.Async // the zone is gone, its client not yet
 }
 
 // closeDisk closes the store; everything that was taken is synced.

@@ -17,6 +17,7 @@ import (
 	"github.com/dunlinmq/dunlin/core/access"
 	"github.com/dunlinmq/dunlin/core/config"
 	"github.com/dunlinmq/dunlin/core/message"
+	"github.com/dunlinmq/dunlin/core/store"
 	"github.com/dunlinmq/dunlin/core/topicstore"
 )
 
@@ -102,7 +103,9 @@ zone.external.flapping_detect_policy = "3, 1m, 9m"
 			t.Errorf("%s is for %v", d.Key, d.Change)
 		}
 	}
-	put := func(name string) error { return n.retained.Put(&message.Message{Topic: name, Payload: []byte("x")}) }
+	put := func(name string) error {
+		return n.retained.Put(&message.Message{Topic: name, Payload: []byte("x")}, store.Memory)
+	}
 	if err := put("a"); err != nil {
 		t.Errorf("the first message: %v", err)
 	}

@@ -117,6 +117,9 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (_ *Server, err 
 		return nil, err
 	}
 	undo = append(undo, s.closeDisk)
+	if err = s.openRetained(ctx); err != nil {
+		return nil, err
+	}
 	s.buildCore()
 	if err = s.buildGuards(); err != nil {
 		return nil, err
@@ -143,8 +146,9 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (_ *Server, err 
 func (s *Server) buildCore() {
 	s.hooks = new(hook.Points)
 	s.router = router.New(s.cfg.Router)
-	s.retained = topicstore.New(topicstore.Config{MaxMessages: s.cfg.Store.MaxMessages, MaxBytes: s.cfg.Store.MaxBytes})
-	s.broker = broker.New(broker.Config{Node: 1, Incarnation: uint32(s.started.Unix())}, s.hooks, s.router)
+	s.broker = broker.New(broker.Config{
+		Node: 1, Incarnation: uint32(s.started.Unix()), Journal: s.disk.journal, Durability: s.durability,
+	}, s.hooks, s.router)
 	counted := metrics.New(runtime.GOMAXPROCS(0))
 	s.env = &channel.Env{
 		Hooks: s.hooks, Broker: s.broker, Router: s.router,
@@ -180,6 +184,7 @@ func (s *Server) Run(ctx context.Context) error {
 		})
 	}
 	start("registry", s.registry.Run)
+	start("retained", s.retained.Run)
 	start("connections", s.engine.Run)
 	start("sys", s.sys.Run)
 	start("alarms", s.guards.alarms.Run)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/dunlinmq/dunlin/core/message"
+	"github.com/dunlinmq/dunlin/core/store"
 	"github.com/dunlinmq/dunlin/core/topic"
 )
 
@@ -98,7 +99,7 @@ func TestCursorBetweenChanges(t *testing.T) {
 				if rng.IntN(2) == 0 {
 					mustPut(t, s, msg(name, "y"))
 				} else if !stays[name] {
-					s.Delete(name)
+					s.Delete(name, store.Memory)
 				}
 			}
 		}
@@ -128,13 +129,13 @@ func TestHammer(t *testing.T) {
 				switch m := msg(name, "x"); rng.IntN(5) {
 				case 0, 1:
 					m.Expiry = int64(rng.IntN(3))
-					_ = s.Put(m)
+					_ = s.Put(m, store.Memory)
 				case 2:
 					s.Expire(int64(rng.IntN(3)))
 				case 3:
-					_ = s.Put(msg(fmt.Sprintf("s/%d/stay", rng.IntN(stays)), "y"))
+					_ = s.Put(msg(fmt.Sprintf("s/%d/stay", rng.IntN(stays)), "y"), store.Memory)
 				default:
-					s.Delete(name)
+					s.Delete(name, store.Memory)
 				}
 			}
 		})

@@ -4,6 +4,7 @@ import (
 	"container/heap"
 
 	"github.com/dunlinmq/dunlin/core/message"
+	"github.com/dunlinmq/dunlin/core/store"
 )
 
 // expireStep is how many messages are removed under one lock.
@@ -70,10 +71,10 @@ func (s *Store) Expire(now int64) int {
 
 // expire removes at most limit expired messages. mu is held.
 func (s *Store) expire(now int64, limit int) int {
-	n := 0
-	for n < limit && len(s.expiring.byTime) > 0 && s.expiring.byTime[0].Expired(now) {
-		s.remove(s.expiring.byTime[0].Topic)
-		n++
+	var gone []*message.Message
+	for len(gone) < limit && len(s.expiring.byTime) > 0 && s.expiring.byTime[0].Expired(now) {
+		gone = append(gone, s.remove(s.expiring.byTime[0].Topic))
 	}
-	return n
+	s.disk.remove(store.Memory, gone...) // found expired again, if it is not gone by then
+	return len(gone)
 }

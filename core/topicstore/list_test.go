@@ -2,6 +2,7 @@ package topicstore
 
 import (
 	"fmt"
+	"github.com/dunlinmq/dunlin/core/store"
 	"math/rand/v2"
 	"runtime"
 	"testing"
@@ -25,7 +26,7 @@ func TestListShrinks(t *testing.T) {
 			if at == n-n/100 {
 				break
 			}
-			if !s.Delete(fmt.Sprintf("t/%06d", i)) {
+			if !s.Delete(fmt.Sprintf("t/%06d", i), store.Memory) {
 				t.Fatalf("%d is not there", i)
 			}
 			if at%1000 == 0 {
@@ -52,7 +53,7 @@ func TestListAscending(t *testing.T) {
 		t.Errorf("%d chunks for %d messages", c, n)
 	}
 	for i := range n {
-		s.Delete(fmt.Sprintf("t/%06d", i))
+		s.Delete(fmt.Sprintf("t/%06d", i), store.Memory)
 	}
 	if s.list.chunks != nil || s.Count() != 0 || s.Bytes() != 0 {
 		t.Error("the empty list is not empty")

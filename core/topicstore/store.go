@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/dunlinmq/dunlin/core/message"
+	"github.com/dunlinmq/dunlin/core/store"
 )
 
 // ErrFull is returned by [Store.Put] when a limit stands against the message.
@@ -29,9 +30,10 @@ type Store struct {
 	expiring expiring // guarded by mu
 	bytes    int64    // guarded by mu
 	own      int      // messages of the node itself; guarded by mu
+	disk     disk     // guarded by mu
 }
 
-// New returns an empty store.
+// New returns an empty store in memory; see [Open].
 func New(cfg Config) *Store { return &Store{cfg: cfg} }
 
 // SetLimits changes the limits for messages to come. What is kept stays, also
@@ -51,11 +53,19 @@ func (s *Store) SetLimits(cfg Config) {
 // it is in no count and no limit, and clients cannot make it more.
 //
 // The copy has the Retained flag: it is made to be sent to new subscribers.
-func (s *Store) Put(m *message.Message) error {
+//
+// In a store that was opened on a disk m is there, as safe as need, when what the
+// caller commits next has ended; with store.Memory, and when it is the node's own,
+// it is not there. While the disk takes nothing the error is store.ErrFull,
+// store.ErrReadOnly or store.ErrClosed.
+func (s *Store) Put(m *message.Message, need store.Durability) error {
 	m = m.Detach()
 	m.Retained = true
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.disk.refuses(need); err != nil {
+		return err
+	}
 	at, ok := s.list.find(m.Topic)
 	if !s.fits(m, s.list.at(at, ok)) {
 		s.expire(m.Time, expireStep)
@@ -64,12 +74,20 @@ func (s *Store) Put(m *message.Message) error {
 			return ErrFull
 		}
 	}
+	old := s.list.at(at, ok)
 	if ok {
-		s.forget(s.list.at(at, ok))
+		s.forget(old)
 		s.list.set(at, m)
 	} else {
 		s.list.insert(at, m)
 	}
+	s.enter(m)
+	s.disk.put(m, old, need)
+	return nil
+}
+
+// enter puts m into the accounts. mu is held, or nobody else has s yet.
+func (s *Store) enter(m *message.Message) {
 	if m.Origin == message.OriginSys {
 		s.own++
 	} else {
@@ -78,7 +96,6 @@ func (s *Store) Put(m *message.Message) error {
 	if m.Expiry != 0 {
 		s.expiring.add(m)
 	}
-	return nil
 }
 
 // fits tells whether m may take the place of old (nil: an additional message).
@@ -108,22 +125,30 @@ func (s *Store) forget(m *message.Message) {
 	}
 }
 
-// Delete removes the message of a topic and tells whether there was one.
-func (s *Store) Delete(topic string) bool {
+// Delete removes the message of a topic and tells whether there was one. It is
+// gone from the disk, as safe as need, when what the caller commits next has
+// ended; a disk that is full takes it.
+func (s *Store) Delete(topic string, need store.Durability) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.remove(topic)
-}
-
-// remove is Delete with mu held.
-func (s *Store) remove(topic string) bool {
-	at, ok := s.list.find(topic)
-	if !ok {
+	m := s.remove(topic)
+	if m == nil {
 		return false
 	}
-	s.forget(s.list.at(at, ok))
-	s.list.remove(at)
+	s.disk.remove(need, m)
 	return true
+}
+
+// remove takes the message of a topic out of memory; nil: there was none. mu is held.
+func (s *Store) remove(topic string) *message.Message {
+	at, ok := s.list.find(topic)
+	if !ok {
+		return nil
+	}
+	m := s.list.at(at, ok)
+	s.forget(m)
+	s.list.remove(at)
+	return m
 }
 
 // Get returns the message of a topic, or nil. It may have expired.

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/dunlinmq/dunlin/core/message"
+	"github.com/dunlinmq/dunlin/core/store"
 	"github.com/dunlinmq/dunlin/core/topic"
 )
 
@@ -40,7 +41,7 @@ func readAll(t testing.TB, c *Cursor, now int64, n int) []string {
 
 func mustPut(t testing.TB, s *Store, m *message.Message) {
 	t.Helper()
-	if err := s.Put(m); err != nil {
+	if err := s.Put(m, store.Memory); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -86,7 +87,7 @@ func TestPutGetDelete(t *testing.T) {
 	if string(s.Get("a/b").Payload) != "two" || s.Count() != 1 || s.Bytes() != 6 {
 		t.Errorf("replaced: count %d bytes %d", s.Count(), s.Bytes())
 	}
-	if s.Get("a") != nil || s.Delete("a") || !s.Delete("a/b") || s.Delete("a/b") || s.Get("a/b") != nil {
+	if s.Get("a") != nil || s.Delete("a", store.Memory) || !s.Delete("a/b", store.Memory) || s.Delete("a/b", store.Memory) || s.Get("a/b") != nil {
 		t.Error("Delete is wrong")
 	}
 	if s.Count() != 0 || s.Bytes() != 0 {
@@ -98,11 +99,11 @@ func TestLimits(t *testing.T) {
 	s := New(Config{MaxMessages: 2, MaxBytes: 20})
 	mustPut(t, s, msg("a", "123"))
 	mustPut(t, s, msg("b", "123"))
-	if err := s.Put(msg("c", "")); !errors.Is(err, ErrFull) {
+	if err := s.Put(msg("c", ""), store.Memory); !errors.Is(err, ErrFull) {
 		t.Errorf("third message: %v", err)
 	}
 	mustPut(t, s, msg("b", "12345")) // replaces though the store is full
-	if err := s.Put(msg("b", strings.Repeat("x", 20))); !errors.Is(err, ErrFull) {
+	if err := s.Put(msg("b", strings.Repeat("x", 20)), store.Memory); !errors.Is(err, ErrFull) {
 		t.Errorf("replacement beyond MaxBytes: %v", err)
 	}
 	if string(s.Get("b").Payload) != "12345" {
@@ -182,7 +183,7 @@ func TestReadAgainstModel(t *testing.T) {
 		for range rng.IntN(3000) {
 			name := randomTopic(rng, nameWords)
 			if rng.IntN(4) == 0 {
-				if s.Delete(name) != topics[name] {
+				if s.Delete(name, store.Memory) != topics[name] {
 					t.Fatalf("Delete(%q)", name)
 				}
 				delete(topics, name)
@@ -218,7 +219,7 @@ func TestTheNodesOwnMessagesAreNotCounted(t *testing.T) {
 		return &message.Message{Topic: topic, Payload: make([]byte, 200), Origin: message.OriginSys}
 	}
 	for _, m := range []*message.Message{own("$SYS/a"), own("$SYS/b"), own("$SYS/a"), {Topic: "x", Payload: []byte("1")}} {
-		if err := s.Put(m); err != nil {
+		if err := s.Put(m, store.Memory); err != nil {
 			t.Fatalf("%s: %v", m.Topic, err)
 		}
 	}
@@ -226,12 +227,12 @@ func TestTheNodesOwnMessagesAreNotCounted(t *testing.T) {
 		t.Errorf("%d messages, %d bytes, %d of the node", s.Count(), s.Bytes(), s.CountFilter("$SYS/#"))
 	}
 	for _, topic := range []string{"y", "$SYS/a"} { // a client's in the place of the node's is one more
-		if err := s.Put(&message.Message{Topic: topic}); err != ErrFull {
+		if err := s.Put(&message.Message{Topic: topic}, store.Memory); err != ErrFull {
 			t.Errorf("%s: %v, want ErrFull", topic, err)
 		}
 	}
-	s.Delete("$SYS/a")
-	s.Delete("x")
+	s.Delete("$SYS/a", store.Memory)
+	s.Delete("x", store.Memory)
 	if s.Count() != 0 || s.Bytes() != 0 {
 		t.Errorf("%d messages, %d bytes are left", s.Count(), s.Bytes())
 	}

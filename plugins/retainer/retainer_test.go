@@ -10,6 +10,7 @@ import (
 
 	"github.com/dunlinmq/dunlin/core/hook"
 	"github.com/dunlinmq/dunlin/core/message"
+	"github.com/dunlinmq/dunlin/core/store"
 	"github.com/dunlinmq/dunlin/core/topicstore"
 	"github.com/dunlinmq/dunlin/plugins/plugintest"
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
@@ -44,14 +45,14 @@ func (b *broker) Put(record int, ttl time.Duration) error {
 	if ttl > 0 && m.Expiry == 0 {
 		m.Expiry = b.now + int64(ttl)
 	}
-	if b.store.Put(&m) != nil {
+	if b.store.Put(&m, store.Memory) != nil {
 		return contract.ErrnoQuota
 	}
 	return nil
 }
 
 func (b *broker) Delete(record int) error {
-	if !b.store.Delete(b.messages[record].Topic) {
+	if !b.store.Delete(b.messages[record].Topic, store.Memory) {
 		return contract.ErrnoNotFound
 	}
 	return nil

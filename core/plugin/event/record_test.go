@@ -7,8 +7,11 @@ import (
 	"time"
 
 	"github.com/dunlinmq/dunlin/core/hook"
+	"github.com/dunlinmq/dunlin/core/journal"
 	"github.com/dunlinmq/dunlin/core/message"
 	"github.com/dunlinmq/dunlin/core/packet"
+	"github.com/dunlinmq/dunlin/core/store"
+	"github.com/dunlinmq/dunlin/core/store/mem"
 	"github.com/dunlinmq/dunlin/core/topicstore"
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
@@ -155,10 +158,10 @@ func TestObservedRecords(t *testing.T) {
 
 // The services of retained calls: what may be called in which, over the store.
 func TestRecordsServices(t *testing.T) {
-	store := topicstore.New(topicstore.Config{MaxMessages: 2})
+	kept := topicstore.New(topicstore.Config{MaxMessages: 2})
 	n := 0
 	p := party(&n)
-	p.Store = store
+	p.Store = kept
 	es := []hook.RetainEvent{
 		{Msg: &message.Message{Topic: "x"}}, {Msg: &message.Message{Topic: "a/1", Payload: []byte("p"), Expiry: then.Add(time.Minute).UnixNano()}},
 		{Msg: &message.Message{Topic: "a/2", Payload: []byte("p")}}, {Msg: &message.Message{Topic: "a/3", Payload: []byte("p")}},
@@ -168,7 +171,7 @@ func TestRecordsServices(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The shorter of the message's expiry and the ttl holds.
-	if a, b := store.Get("a/1").Expiry, store.Get("a/2").Expiry; a != then.Add(time.Minute).UnixNano() || b != then.Add(time.Second).UnixNano() {
+	if a, b := kept.Get("a/1").Expiry, kept.Get("a/2").Expiry; a != then.Add(time.Minute).UnixNano() || b != then.Add(time.Second).UnixNano() {
 		t.Errorf("expiry %d and %d", a, b)
 	}
 	for name, tc := range map[string]struct {
@@ -197,7 +200,51 @@ func TestRecordsServices(t *testing.T) {
 	if out.Put(0, 0) != contract.ErrnoDenied || out.Delete(0) != contract.ErrnoDenied || out.Deliver(1) != contract.ErrnoInvalid || out.Count("a/1") != 1 {
 		t.Error("a read changed the store")
 	}
-	if in.Delete(0) != nil || store.Count() != 1 {
+	if in.Delete(0) != nil || kept.Count() != 1 {
 		t.Error("not deleted")
+	}
+}
+
+// A change of the topic store is told to who acknowledges, and so is a disk that
+// takes nothing; that the store's own limits are reached is the plugin's matter.
+func TestRecordsTellWhatWasKept(t *testing.T) {
+	j := journal.New(mem.New())
+	kept, err := topicstore.Open(t.Context(), topicstore.Config{MaxMessages: 1}, j, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	p := party(&n)
+	p.Store = kept
+	at := []int{0}
+	put := func(topic string, d store.Durability) (e hook.RetainEvent, err error) {
+		es := []hook.RetainEvent{{Msg: &message.Message{Topic: topic, Payload: []byte("p")}, Durability: d}}
+		err = RetainStore.Records(p, es, at).Put(0, 0)
+		return es[0], err
+	}
+	if e, err := put("a", store.Sync); err != nil || !e.Kept || e.Unkept != 0 {
+		t.Errorf("kept: %v, %+v", err, e)
+	}
+	if e, err := put("b", store.Sync); !errors.Is(err, contract.ErrnoQuota) || e.Kept || e.Unkept != 0 {
+		t.Errorf("one too many: %v, %+v", err, e)
+	}
+	for _, c := range []struct {
+		st   store.State
+		code packet.ReasonCode
+	}{
+		{store.State{Mode: store.Full, Err: store.ErrFull}, packet.QuotaExceeded},
+		{store.State{Mode: store.ReadOnly, Err: store.ErrReadOnly}, packet.ImplementationSpecificError},
+	} {
+		j.SetState(c.st)
+		if e, err := put("a", store.Async); !errors.Is(err, contract.ErrnoQuota) || e.Kept || e.Unkept != c.code {
+			t.Errorf("%v: %v, %+v", c.st.Mode, err, e)
+		}
+		if e, err := put("a", store.Memory); err != nil || !e.Kept {
+			t.Errorf("%v, in memory: %v, %+v", c.st.Mode, err, e)
+		}
+	}
+	es := []hook.RetainEvent{{Msg: &message.Message{Topic: "a"}, Durability: store.Async}}
+	if err := RetainStore.Records(p, es, at).Delete(0); err != nil || !es[0].Kept {
+		t.Errorf("deleted: %v, %+v", err, es[0])
 	}
 }

@@ -1,10 +1,13 @@
 package event
 
 import (
+	"errors"
 	"time"
 
 	"github.com/dunlinmq/dunlin/core/hook"
+	"github.com/dunlinmq/dunlin/core/packet"
 	"github.com/dunlinmq/dunlin/core/plugin/manifest"
+	"github.com/dunlinmq/dunlin/core/store"
 	"github.com/dunlinmq/dunlin/core/topicstore"
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
@@ -83,10 +86,16 @@ func (s *storing) Put(record int, ttl time.Duration) error {
 			m.Expiry = until
 		}
 	}
-	if err := s.store.Put(&m); err != nil {
-		return contract.ErrnoQuota
+	switch err := s.store.Put(&m, e.Durability); {
+	case err == nil:
+		e.Kept = true
+		return nil
+	case errors.Is(err, store.ErrFull):
+		e.Unkept = packet.QuotaExceeded
+	case !errors.Is(err, topicstore.ErrFull):
+		e.Unkept = packet.ImplementationSpecificError
 	}
-	return nil
+	return contract.ErrnoQuota
 }
 
 // Delete removes what is kept for the record's topic.
@@ -95,9 +104,10 @@ func (s *storing) Delete(record int) error {
 	if e == nil {
 		return contract.ErrnoInvalid
 	}
-	if !s.store.Delete(e.Msg.Topic) {
+	if !s.store.Delete(e.Msg.Topic, e.Durability) {
 		return contract.ErrnoNotFound
 	}
+	e.Kept = true
 	return nil
 }
 
