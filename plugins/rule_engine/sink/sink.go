@@ -89,9 +89,6 @@ func set[T int | int64 | time.Duration](v *T, otherwise T) {
 	}
 }
 
-// Dead is told of an item that will never be taken, with the reason.
-type Dead func(it Item, why error)
-
 // EncodeItem is the item as a queue holds it.
 func EncodeItem(it Item) []byte {
 	b := make([]byte, 0, 2+len(it.Action)+len(it.Row))

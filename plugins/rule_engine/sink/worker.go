@@ -28,17 +28,24 @@ type Worker struct {
 	cfg    Config
 	queue  Queue
 	driver Driver
-	dead   Dead
-	health func(up bool, why error) // told of each change
+	hears  Listener
 
 	mu    sync.Mutex
 	stats Stats // guarded by mu
 }
 
-// NewWorker returns a worker. dead is told of items that are refused, health of
-// each change between up and down; both on the worker's goroutine.
-func NewWorker(cfg Config, q Queue, d Driver, dead Dead, health func(up bool, why error)) *Worker {
-	return &Worker{cfg: cfg.withDefaults(), queue: q, driver: d, dead: dead, health: health, stats: Stats{Since: time.Now()}}
+// Listener hears of what befalls a sink, on the worker's goroutine but for the
+// changes that Check finds. It must not block for long.
+type Listener interface {
+	// Dead is told of an item that will never be taken, with the reason.
+	Dead(it Item, why error)
+	// Health is told of each change between up and down; why is nil when up.
+	Health(up bool, why error)
+}
+
+// NewWorker returns a worker for the queue and the driver.
+func NewWorker(cfg Config, q Queue, d Driver, l Listener) *Worker {
+	return &Worker{cfg: cfg.withDefaults(), queue: q, driver: d, hears: l, stats: Stats{Since: time.Now()}}
 }
 
 // Stats are the figures now.
@@ -182,7 +189,7 @@ func (w *Worker) settle(items []Item, err error) (done int, cause error) {
 
 func (w *Worker) refuse(it Item, why error) {
 	w.count(func(s *Stats) { s.Failed++ })
-	w.dead(it, why)
+	w.hears.Dead(it, why)
 }
 
 func (w *Worker) count(f func(*Stats)) {
@@ -205,6 +212,6 @@ func (w *Worker) note(err error) {
 	}
 	w.mu.Unlock()
 	if changed {
-		w.health(err == nil, err)
+		w.hears.Health(err == nil, err)
 	}
 }

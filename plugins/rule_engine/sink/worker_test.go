@@ -89,12 +89,14 @@ type outcome struct {
 	health []bool
 }
 
+func (o *outcome) Dead(it Item, why error) { o.dead = append(o.dead, string(it.Row)+": "+why.Error()) }
+func (o *outcome) Health(up bool, _ error) { o.health = append(o.health, up) }
+
 // work runs a worker over the rows until everything has settled.
 func work(t *testing.T, cfg Config, d *script, rows ...string) (*Worker, *memory, *outcome) {
 	t.Helper()
 	q, o := newMemory(), &outcome{}
-	w := NewWorker(cfg, q, d, func(it Item, why error) { o.dead = append(o.dead, string(it.Row)+": "+why.Error()) },
-		func(up bool, _ error) { o.health = append(o.health, up) })
+	w := NewWorker(cfg, q, d, o)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); w.Run(ctx) }()
@@ -149,7 +151,7 @@ func TestWhatHasArrivedIsNotSentAgain(t *testing.T) {
 func TestBatchesAreGathered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, q := &script{}, newMemory()
-		w := NewWorker(Config{BatchSize: 3, BatchTime: time.Second}, q, d, nil, nil)
+		w := NewWorker(Config{BatchSize: 3, BatchTime: time.Second}, q, d, &outcome{})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); w.Run(ctx) }()
@@ -178,17 +180,17 @@ func TestBatchesAreGathered(t *testing.T) {
 
 func TestARecordThatIsNoItemIsDead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d, q, dead := &script{}, newMemory(), 0
+		d, q, o := &script{}, newMemory(), &outcome{}
 		q.rs = []buffer.Record{{Seq: 1, Data: []byte{9}}}
 		q.seq = 1
-		w := NewWorker(Config{}, q, d, func(Item, error) { dead++ }, nil)
+		w := NewWorker(Config{}, q, d, o)
 		ctx, cancel := context.WithCancel(t.Context())
 		go w.Run(ctx)
 		q.add("ok")
 		synctest.Wait()
 		cancel()
-		if n, _ := q.Len(); n != 0 || dead != 1 || fmt.Sprint(d.calls) != "[ok]" {
-			t.Errorf("%d left, %d dead, calls %v", n, dead, d.calls)
+		if n, _ := q.Len(); n != 0 || len(o.dead) != 1 || fmt.Sprint(d.calls) != "[ok]" {
+			t.Errorf("%d left, %d dead, calls %v", n, len(o.dead), d.calls)
 		}
 	})
 }
