@@ -1,9 +1,8 @@
 package main
 
 import (
-	"strings"
-
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
+	"github.com/dunlinmq/dunlin/pluginsdk/placeholder"
 )
 
 // compile appends what the rules say of one client as a permission list, in the
@@ -23,7 +22,7 @@ func compile(dst []contract.Permission, rules []rule, c *client) []contract.Perm
 		for _, t := range r.topics {
 			line.Filter, line.Exact = t.filter, t.exact
 			if t.holes {
-				filter, ok := fill(t.filter, r.allow, c)
+				filter, ok := placeholder.Filter(t.filter, r.allow, placeholder.Client{ID: c.id, Username: c.username, Named: c.named})
 				if !ok {
 					continue
 				}
@@ -33,33 +32,4 @@ func compile(dst []contract.Permission, rules []rule, c *client) []contract.Perm
 		}
 	}
 	return dst
-}
-
-// fill puts the client's names in place of %c and %u. A client without a user
-// name is not meant by %u. A name that is no single level of a topic would widen
-// the rule: it allows nothing, and denies as + would.
-func fill(filter string, allow bool, c *client) (string, bool) {
-	levels := strings.Split(filter, "/")
-	for i, l := range levels {
-		var name string
-		switch {
-		case l == "%c":
-			name = c.id
-		case l == "%u" && c.named:
-			name = c.username
-		case l == "%u":
-			return "", false
-		default:
-			continue
-		}
-		if name == "" || strings.ContainsAny(name, "/+#\x00") {
-			if allow {
-				return "", false
-			}
-			name = "+"
-		}
-		levels[i] = name
-	}
-	out := strings.Join(levels, "/")
-	return out, len(out) <= 65535
 }

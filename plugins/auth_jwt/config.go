@@ -1,0 +1,88 @@
+package main
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/dunlinmq/dunlin/pluginsdk/flatjson"
+)
+
+// config has the names of EMQ X 4's emqx_auth_jwt (emqx4 §4.2). Immutable.
+type config struct {
+	username  bool // the token is the user name, else the password
+	keys      []key
+	claims    []claim // verify_claims
+	acl       string  // acl_claim_name
+	principal string  // principal_claim
+	superuser string  // superuser_claim; "": none
+	leeway    time.Duration
+}
+
+// claim is what a claim has to be: text with %u and %c.
+type claim struct{ name, want string }
+
+func parse(text []byte) (*config, error) {
+	c := &config{acl: "acl", principal: "sub"}
+	err := flatjson.Object(text, func(name string, v flatjson.Value) error {
+		var err error
+		s, ok := v.String()
+		switch name {
+		case "from":
+			c.username, ok = s == "username", s == "username" || s == "password"
+		case "secret":
+			if ok = ok && s != ""; ok {
+				c.keys = append(c.keys, key{hs: []byte(s)})
+			}
+		case "secret_base64":
+			var secret []byte
+			secret, err = unbase64(strings.TrimRight(strings.NewReplacer("+", "-", "/", "_").Replace(s), "="))
+			c.keys = append(c.keys, key{hs: secret})
+			ok = ok && len(secret) > 0
+		case "pubkey":
+			var keys []key
+			keys, err = parsePEM(s)
+			c.keys = append(c.keys, keys...)
+		case "jwks":
+			var keys []key
+			keys, err = parseJWKS([]byte(s))
+			c.keys = append(c.keys, keys...)
+		case "verify_claims":
+			ok, err = true, c.readClaims(v)
+		case "acl_claim_name":
+			c.acl = s
+		case "principal_claim":
+			c.principal = s
+		case "superuser_claim":
+			c.superuser = s
+		case "leeway":
+			var n int64
+			n, ok = v.Int()
+			c.leeway, ok = time.Duration(n)*time.Second, ok && n >= 0 && n <= 3600
+		default:
+			return errors.New("there is no key " + name)
+		}
+		if err == nil && !ok {
+			err = errors.New("not a valid value")
+		}
+		if err != nil {
+			return errors.New(name + ": " + err.Error())
+		}
+		return nil
+	})
+	if err == nil && len(c.keys) == 0 {
+		err = errors.New("no key to check tokens with: want secret, secret_base64, pubkey or jwks")
+	}
+	return c, err
+}
+
+func (c *config) readClaims(v flatjson.Value) error {
+	return flatjson.Object(v, func(name string, v flatjson.Value) error {
+		text, ok := v.String()
+		if !ok {
+			return errors.New(name + " is not a text")
+		}
+		c.claims = append(c.claims, claim{name, text})
+		return nil
+	})
+}
