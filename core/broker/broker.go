@@ -159,7 +159,11 @@ func (k *Broker) route(b *router.Batch, e *hook.PublishEvent) {
 		e.Reason = packet.Success
 		b.Count.MessagesDropped++
 	default:
+		refused := b.Refused()
 		e.Verdict, e.Reason = hook.Allow, k.dispatch(b, e)
+		if b.Refused() != refused { // sent again, all of them get it
+			e.Verdict, e.Reason = hook.Deny, packet.QuotaExceeded
+		}
 	}
 	if e.Verdict == hook.Deny {
 		return

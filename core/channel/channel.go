@@ -13,6 +13,7 @@ import (
 	"github.com/dunlinmq/dunlin/core/access"
 	"github.com/dunlinmq/dunlin/core/broker"
 	"github.com/dunlinmq/dunlin/core/hook"
+	"github.com/dunlinmq/dunlin/core/journal"
 	"github.com/dunlinmq/dunlin/core/message"
 	"github.com/dunlinmq/dunlin/core/metrics"
 	"github.com/dunlinmq/dunlin/core/packet"
@@ -29,6 +30,7 @@ type Env struct {
 	Registry *registry.Registry
 	Router   *router.Router
 	Metrics  *metrics.Registry
+	Journal  *journal.Journal // nil: nothing survives
 	Log      *zap.Logger
 
 	conns atomic.Uint64
@@ -49,7 +51,7 @@ type state byte
 const (
 	awaitConnect   state = iota
 	authenticating       // an AUTH from the client is awaited
-	claiming             // another connection has to give the session up first
+	claiming             // another connection has to give the session up first, or the session is not safe yet
 	connected
 	closed // nothing more is read; released
 )
@@ -70,6 +72,8 @@ type Channel struct {
 	owner    *registry.Client
 	sess     *session.Session
 	pending  *handshake // the CONNECT under way; nil once connected
+	begun    *begun     // the session is ours and not safe yet; nil: it is, or not ours
+	promises *promises  // answers that wait for the store; nil: none
 	reauth   *hook.AuthEvent
 	will     *packet.Will
 	expiry   uint32 // session expiry interval, seconds
@@ -121,13 +125,15 @@ type turn struct {
 	acl     []hook.ACLEvent
 	msgs    []*message.Message
 	deliver []hook.DeliverEvent
+	places  []uint64
+	loaded  []session.Loaded
 	count   *metrics.Counters // the batch's
 	sent    int               // bytes in IO.Out when the call began
 }
 
 var turns = sync.Pool{New: func() any { return new(turn) }}
 
-func (c *Channel) begin(io *IO) *turn {
+func (c *Channel) start(io *IO) *turn {
 	t := turns.Get().(*turn)
 	t.sent, t.count = len(io.Out), &io.Batch.Count
 	return t
@@ -149,7 +155,7 @@ func (c *Channel) settle(io *IO, t *turn) {
 	}
 	// A client that reads nothing of what its own packets are answered with is
 	// not read any more: deliveries stop at MaxBacklog, so only answers get here.
-	io.Pause = c.state == claiming || io.Backlog+len(io.Out) > 2*c.zone.MaxBacklog || c.rates.pausedUntil(io.Batch.Now) > 0
+	io.Pause = c.state == claiming || io.Backlog+len(io.Out) > 2*c.zone.MaxBacklog || c.rates.pausedUntil(io.Batch.Now) > 0 || c.overdue()
 	io.Deadline = c.deadline(io.Batch.Now)
 }
 
@@ -157,7 +163,7 @@ func (c *Channel) settle(io *IO, t *turn) {
 // they took. PUBLISHes that follow each other are authorised, published and
 // acknowledged together.
 func (c *Channel) Input(io *IO, b []byte) (n int) {
-	t := c.begin(io)
+	t := c.start(io)
 	defer c.finish(io, t)
 	t.decoder.Version, t.decoder.MaxSize = c.version, c.zone.MaxPacketSize
 	for n < len(b) && c.state != closed && c.state != claiming && !c.slowed(io.Batch.Now, b[n]) {
@@ -253,13 +259,19 @@ func (c *Channel) handleConnected(io *IO, t *turn, p packet.Packet) *fault {
 // Run does what other goroutines have left: the answer to a claim, an eviction,
 // deliveries; and goes on sending where the socket had no room.
 func (c *Channel) Run(io *IO) {
-	t := c.begin(io)
+	t := c.start(io)
 	defer c.finish(io, t)
 	if c.state == awaitConnect && c.lastSeen == 0 {
 		c.lastSeen = io.Batch.Now
 	}
-	if c.state == claiming {
+	switch {
+	case c.begun != nil:
+		c.proceed(io, t)
+	case c.state == claiming:
 		c.collectClaim(io, t)
+	}
+	if c.state == connected {
+		c.redeem(io)
 	}
 	if c.state == connected {
 		c.drain(io, t)
@@ -268,7 +280,7 @@ func (c *Channel) Run(io *IO) {
 
 // Tick does what is due at the deadline.
 func (c *Channel) Tick(io *IO) {
-	t := c.begin(io)
+	t := c.start(io)
 	defer c.finish(io, t)
 	now := io.Batch.Now
 	switch {

@@ -98,6 +98,11 @@ func (c *Channel) abandon(b *router.Batch) {
 	if claim != nil {
 		c.giveBack(b, claim)
 	}
+	if c.begun != nil {
+		c.begun = nil
+		c.giveBack(b, &registry.Claim{Client: c.owner})
+	}
+	c.promises = nil
 }
 
 // giveBack releases a session that came for a connection that is gone.

@@ -196,23 +196,28 @@ func (c *Channel) collectClaim(io *IO, t *turn) {
 	}
 }
 
-// admit answers the CONNECT with success and starts the session's traffic.
+// admit takes the session over.
 func (c *Channel) admit(io *IO, t *turn, answer *registry.Claim) {
 	if answer.Superseded {
 		c.refuse(io, &fault{packet.SessionTakenOver, "a newer connection has the same client id"})
 		return
 	}
+	c.owner, c.sess = answer.Client, answer.Client.Session()
+	c.begin(io, t, answer.Present)
+}
+
+// welcome answers the CONNECT with success and starts the session's traffic.
+func (c *Channel) welcome(io *IO, t *turn, present bool) {
 	h := c.pending
 	c.pending = nil
-	c.owner, c.sess = answer.Client, answer.Client.Session()
 	c.state = connected
 	c.cache, c.rates = access.NewCache(c.zone.ACLCacheSize), c.zone.newRates(io.Batch.Now)
 	t.count.ClientConnected++
 	countConnack(t.count, packet.Success)
 	io.Out = packet.Append(io.Out, c.version, &packet.Connack{
-		SessionPresent: answer.Present, Props: h.props,
+		SessionPresent: present, Props: h.props,
 	})
-	c.tellConnected(io, answer.Present)
+	c.tellConnected(io, present)
 	window := uint16(65535)
 	if v, ok := h.packet.Props.Uint16(packet.PropReceiveMaximum); ok {
 		window = v
@@ -225,6 +230,18 @@ func (c *Channel) admit(io *IO, t *turn, answer *registry.Claim) {
 		c.owner.Evict(packet.AdministrativeAction) // the ban came while the session was claimed
 	}
 	c.drain(io, t)
+}
+
+// terms are how the connection wants its session kept.
+func (c *Channel) terms() registry.Terms {
+	t := registry.Terms{
+		Level: c.zone.Durability, Expiry: c.expiry, Upgrade: c.zone.Session.UpgradeQoS, Zone: c.zone.Name,
+	}
+	if c.will != nil {
+		t.Will = &registry.Will{Client: c.client, Will: c.will, Zone: c.zone}
+		t.Delay, _ = c.will.Props.Uint32(packet.PropWillDelay)
+	}
+	return t
 }
 
 func (c *Channel) tellConnected(io *IO, present bool) {

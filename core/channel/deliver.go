@@ -1,6 +1,8 @@
 package channel
 
 import (
+	"go.uber.org/zap"
+
 	"github.com/dunlinmq/dunlin/core/hook"
 	"github.com/dunlinmq/dunlin/core/message"
 	"github.com/dunlinmq/dunlin/core/packet"
@@ -20,7 +22,7 @@ func (c *Channel) drain(io *IO, t *turn) {
 	c.relieve(io, t)
 	if box != nil {
 		c.deliverAll(io, t, box.Deliveries)
-		c.obey(box.Commands)
+		c.obey(io.Batch, box.Commands)
 		box.Free()
 	}
 	c.emit(io, t)
@@ -32,7 +34,7 @@ func (c *Channel) drain(io *IO, t *turn) {
 // deliverAll gives the session what the mailbox held, oldest first.
 func (c *Channel) deliverAll(io *IO, t *turn, ds []message.Delivery) {
 	if chain := c.env.Hooks.MessageDeliver.Chain(); chain != nil {
-		ds = c.foldDeliveries(t, ds)
+		ds = c.foldDeliveries(io, t, ds)
 	}
 	for i := range ds {
 		if !c.held && io.Backlog+len(io.Out) > c.zone.MaxBacklog {
@@ -61,7 +63,7 @@ func (c *Channel) relieve(io *IO, t *turn) {
 }
 
 // foldDeliveries asks the deliver chain, once for all of ds.
-func (c *Channel) foldDeliveries(t *turn, ds []message.Delivery) []message.Delivery {
+func (c *Channel) foldDeliveries(io *IO, t *turn, ds []message.Delivery) []message.Delivery {
 	t.deliver = t.deliver[:0]
 	for i := range ds {
 		t.deliver = append(t.deliver, hook.DeliverEvent{Client: c.client, Msg: ds[i].Msg})
@@ -71,10 +73,12 @@ func (c *Channel) foldDeliveries(t *turn, ds []message.Delivery) []message.Deliv
 	}
 	kept := ds[:0]
 	for i := range ds {
-		if t.deliver[i].Verdict != hook.Drop && t.deliver[i].Verdict != hook.Deny {
-			ds[i].Msg = t.deliver[i].Msg
-			kept = append(kept, ds[i])
+		if v := t.deliver[i].Verdict; v == hook.Drop || v == hook.Deny {
+			c.owner.Dropped(io.Batch, &ds[i])
+			continue
 		}
+		ds[i].Msg = t.deliver[i].Msg
+		kept = append(kept, ds[i])
 	}
 	clear(t.deliver)
 	return kept
@@ -82,16 +86,49 @@ func (c *Channel) foldDeliveries(t *turn, ds []message.Delivery) []message.Deliv
 
 // emit carries out the session's effects: packets into io.Out, hooks, counters.
 func (c *Channel) emit(io *IO, t *turn) {
+	for {
+		c.carryOut(io, t)
+		load := t.effects.Load
+		t.effects.Reset()
+		if !load {
+			return
+		}
+		c.load(io, t)
+	}
+}
+
+// loadStep is how many messages of an offline time are read back at once.
+const loadStep = 64
+
+// load reads back what the queue goes on with.
+func (c *Channel) load(io *IO, t *turn) {
+	t.places = c.sess.Wanted(t.places[:0], loadStep)
+	var err error
+	if t.loaded, err = c.owner.Read(t.places, t.loaded[:0]); err != nil {
+		c.env.Log.Error("reading messages back", zap.String("clientid", c.client.ID), zap.Error(err))
+	}
+	c.sess.Load(io.Batch.Now, t.loaded, &t.effects)
+	clear(t.loaded)
+}
+
+// carryOut is emit but for reading back. A PUBREL waits until it is safe that the
+// client has the message.
+func (c *Channel) carryOut(io *IO, t *turn) {
+	mark := io.Batch.Mark()
+	c.settleMoves(io, t)
 	for i := 0; i < len(t.effects.Send); i++ { // Skip may append
 		o := &t.effects.Send[i]
 		if o.Rel {
+			from := len(io.Out)
 			io.Out = packet.Append(io.Out, c.version, &packet.Ack{Kind: packet.TypePubrel, PacketID: o.PacketID})
+			c.promise(io, from, mark)
 			t.count.PacketsPubrelSent++
 			continue
 		}
 		c.fill(io, t, &t.out, i)
 		if !c.fits(&t.out, o.Msg) {
 			c.tooLarge(io, t, i)
+			c.settleMoves(io, t)
 			continue
 		}
 		io.Out = packet.AppendPublish(io.Out, c.version, &t.out)
@@ -109,7 +146,12 @@ func (c *Channel) emit(io *IO, t *turn) {
 	t.count.MessagesAcked += uint64(len(t.effects.Acked))
 	t.count.MessagesDropped += uint64(t.effects.TimedOut)
 	t.count.MessagesDroppedAwaitPubrelTimeout += uint64(t.effects.TimedOut)
-	t.effects.Reset()
+}
+
+// settleMoves leaves to the journal how far deliveries have come.
+func (c *Channel) settleMoves(io *IO, t *turn) {
+	c.owner.Settle(io.Batch, &t.effects)
+	t.effects.Moves = t.effects.Moves[:0]
 }
 
 // fill makes the i-th outgoing packet of its parts.
@@ -186,6 +228,9 @@ func (c *Channel) tellDrops(t *turn) {
 }
 
 func (c *Channel) dropped(m *message.Message, reason string) {
+	if m == nil {
+		return // it is in the journal only, and nobody has read it
+	}
 	for _, told := range c.env.Hooks.MessageDropped.Chain() {
 		told(&hook.MessageEvent{Client: c.client, Msg: m, Reason: reason})
 	}
@@ -218,7 +263,7 @@ func (c *Channel) pumpReplays(io *IO, t *turn) {
 		t.msgs, done = r.source.Next(io.Batch.Now, min(n, replayStep-sent), t.msgs[:0])
 		t.effects.Reset()
 		for _, m := range t.msgs {
-			c.sess.Deliver(io.Batch.Now, message.Delivery{Msg: m, Opts: r.opts}, &t.effects)
+			c.replay(io, t, message.Delivery{Msg: m, Opts: r.opts})
 		}
 		c.emit(io, t)
 		// A source that found nothing yet has looked long enough for one turn.
@@ -232,6 +277,16 @@ func (c *Channel) pumpReplays(io *IO, t *turn) {
 	c.replays = nil
 }
 
+// replay takes one retained message into the session, by way of the mailbox if it
+// has to be safe before it may be sent.
+func (c *Channel) replay(io *IO, t *turn, d message.Delivery) {
+	if c.owner.Keeps(&d) {
+		c.owner.Deliver(io.Batch, d)
+		return
+	}
+	c.sess.Deliver(io.Batch.Now, d, &t.effects)
+}
+
 // room is how many retained messages may be read now: as many as need not wait
 // in the queue.
 func (c *Channel) room(io *IO, r *replay) int {
@@ -242,5 +297,5 @@ func (c *Channel) room(io *IO, r *replay) int {
 		return replayStep
 	}
 	i := c.sess.Info()
-	return min(i.Window, i.MaxInflight) - i.Inflight - i.Queue
+	return min(i.Window, i.MaxInflight) - i.Inflight - i.Queue - c.owner.Pending()
 }

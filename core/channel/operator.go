@@ -5,18 +5,22 @@ import (
 	"github.com/dunlinmq/dunlin/core/message"
 	"github.com/dunlinmq/dunlin/core/packet"
 	"github.com/dunlinmq/dunlin/core/registry"
+	"github.com/dunlinmq/dunlin/core/router"
 	"github.com/dunlinmq/dunlin/core/session"
 )
 
 // operator is a connected channel in its turn, as operators see it.
-type operator struct{ c *Channel }
+type operator struct {
+	c *Channel
+	b *router.Batch
+}
 
 var _ registry.Turn = operator{}
 
 // obey runs what operators have left in the mailbox.
-func (c *Channel) obey(commands []registry.Command) {
+func (c *Channel) obey(b *router.Batch, commands []registry.Command) {
 	for _, cmd := range commands {
-		cmd(operator{c})
+		cmd(operator{c, b})
 	}
 }
 
@@ -32,14 +36,14 @@ func (o operator) Subscribe(filter string, opts message.SubOptions) packet.Reaso
 		return code
 	}
 	var fresh []hook.RetainedReadEvent
-	code, fresh := o.c.subscribe(&f, opts.ID, fresh)
+	code, fresh := o.c.subscribe(o.b, &f, opts.ID, fresh)
 	o.c.readRetained(fresh)
 	return code
 }
 
 // Unsubscribe implements registry.Turn.
 func (o operator) Unsubscribe(filter string) packet.ReasonCode {
-	return o.c.unsubscribe(o.c.mounted(filter))
+	return o.c.unsubscribe(o.b, o.c.mounted(filter))
 }
 
 // ForgetACL implements registry.Turn.

@@ -100,11 +100,12 @@ func (c *Channel) flush(io *IO, t *turn) {
 		return
 	}
 	if c.state == connected {
+		mark := io.Batch.Mark()
 		denied := c.authorise(io, t)
 		c.env.Broker.Publish(io.Batch, t.pubs)
 		c.routed(t)
 		t.countDenied()
-		c.acknowledge(io, t)
+		c.acknowledge(io, t, mark)
 		if denied && c.zone.ACLDenyDisconnect {
 			c.fail(io, &fault{packet.NotAuthorized, "publish denied"})
 		}
@@ -156,8 +157,10 @@ func (t *turn) aboutNode() bool {
 }
 
 // acknowledge appends PUBACK and PUBREC in the order of the PUBLISHes
-// [MQTT-4.6.0-2, -3].
-func (c *Channel) acknowledge(io *IO, t *turn) {
+// [MQTT-4.6.0-2, -3]. They wait for what was put into the batch's transaction
+// since mark.
+func (c *Channel) acknowledge(io *IO, t *turn, mark int) {
+	from := len(io.Out)
 	for _, k := range t.taken {
 		if k.qos == 0 {
 			continue
@@ -171,6 +174,7 @@ func (c *Channel) acknowledge(io *IO, t *turn) {
 		}
 		if ack.Code.Failed() && c.version != packet.V50 && !byRule(ack.Code) {
 			c.sess.Release(k.id) // sent again, it is a new message
+			c.promise(io, from, mark)
 			c.fail(io, &fault{ack.Code, "the message could not be taken"})
 			return
 		}
@@ -178,6 +182,8 @@ func (c *Channel) acknowledge(io *IO, t *turn) {
 			ack.Kind = packet.TypePubrec
 			if ack.Code >= packet.UnspecifiedError && c.version == packet.V50 {
 				c.sess.Release(k.id) // the exchange is over [MQTT-4.3.3-9]
+			} else if k.event >= 0 {
+				c.owner.Received(io.Batch, k.id)
 			}
 			t.count.PacketsPubrecSent++
 		} else {
@@ -185,6 +191,7 @@ func (c *Channel) acknowledge(io *IO, t *turn) {
 		}
 		io.Out = packet.Append(io.Out, c.version, &ack)
 	}
+	c.promise(io, from, mark)
 }
 
 // reasonFor is the reason string of an acknowledgement, if the client wants it
@@ -212,7 +219,7 @@ func byRule(code packet.ReasonCode) bool {
 // handleAck is PUBACK, PUBREC, PUBREL or PUBCOMP from the client.
 func (c *Channel) handleAck(io *IO, t *turn, p *packet.Ack) *fault {
 	t.effects.Reset()
-	now := io.Batch.Now
+	now, mark, from := io.Batch.Now, io.Batch.Mark(), len(io.Out)
 	switch p.Kind {
 	case packet.TypePuback:
 		t.count.PacketsPubackReceived++
@@ -231,8 +238,11 @@ func (c *Channel) handleAck(io *IO, t *turn, p *packet.Ack) *fault {
 		if !c.sess.Release(p.PacketID) {
 			t.count.PacketsPubrelMissed++
 			comp.Code = packet.PacketIdentifierNotFound
+		} else {
+			c.owner.Released(io.Batch, p.PacketID)
 		}
 		io.Out = packet.Append(io.Out, c.version, &comp)
+		c.promise(io, from, mark)
 		t.count.PacketsPubcompSent++
 	case packet.TypePubcomp:
 		t.count.PacketsPubcompReceived++

@@ -37,15 +37,17 @@ func (c *Channel) handleSubscribe(io *IO, t *turn, p *packet.Subscribe) *fault {
 		}
 	}
 	denied := c.authoriseSubscribe(io, &ev)
+	from, mark := len(io.Out), io.Batch.Mark()
 	var fresh []hook.RetainedReadEvent
 	for i := range ev.Filters {
 		if ev.Codes[i] < packet.UnspecifiedError {
-			ev.Codes[i], fresh = c.subscribe(&ev.Filters[i], id, fresh)
+			ev.Codes[i], fresh = c.subscribe(io.Batch, &ev.Filters[i], id, fresh)
 		}
 		ev.Codes[i] = ev.Codes[i].For(packet.TypeSuback)
 		countSubscribe(t.count, ev.Codes[i])
 	}
 	io.Out = packet.Append(io.Out, c.version, &packet.Suback{PacketID: p.PacketID, Codes: ev.Codes})
+	c.promise(io, from, mark)
 	t.count.PacketsSubackSent++
 	c.readRetained(fresh)
 	if denied && c.zone.ACLDenyDisconnect {
@@ -105,7 +107,7 @@ func (c *Channel) authoriseSubscribe(io *IO, ev *hook.SubscribeEvent) (denied bo
 
 // subscribe stores one subscription and remembers it in fresh if retained
 // messages may be due.
-func (c *Channel) subscribe(f *packet.Filter, id uint32, fresh []hook.RetainedReadEvent) (packet.ReasonCode, []hook.RetainedReadEvent) {
+func (c *Channel) subscribe(b *router.Batch, f *packet.Filter, id uint32, fresh []hook.RetainedReadEvent) (packet.ReasonCode, []hook.RetainedReadEvent) {
 	opts := message.SubOptions{ID: id, QoS: f.QoS, RetainHandling: f.RetainHandling, NoLocal: f.NoLocal, RetainAsPublished: f.RetainAsPublished}
 	if c.version != packet.V50 {
 		opts.NoLocal = c.zone.IgnoreLoopDeliver || c.client.Bridge
@@ -116,7 +118,11 @@ func (c *Channel) subscribe(f *packet.Filter, id uint32, fresh []hook.RetainedRe
 	if !exists && c.zone.MaxSubscriptions > 0 && c.sess.Info().Subscriptions >= c.zone.MaxSubscriptions {
 		return packet.QuotaExceeded, fresh
 	}
+	if c.owner.Durable() && c.env.Journal.Fault() != nil {
+		return packet.QuotaExceeded, fresh
+	}
 	isNew := c.sess.Subscribe(full, opts)
+	c.owner.Subscribed(b, full, opts)
 	group, inner, shared := topic.ParseShare(full)
 	sub := &router.Subscription{Filter: full, Opts: opts, To: c.owner}
 	if shared {
@@ -168,25 +174,28 @@ func (c *Channel) handleUnsubscribe(io *IO, t *turn, p *packet.Unsubscribe) *fau
 	for _, ask := range c.env.Hooks.ClientUnsubscribe.Chain() {
 		ask(&ev)
 	}
+	from, mark := len(io.Out), io.Batch.Mark()
 	codes := make([]packet.ReasonCode, len(ev.Filters))
 	for i, f := range ev.Filters {
 		if codes[i] = packet.TopicFilterInvalid; topic.ValidateFilter(f) == nil {
-			codes[i] = c.unsubscribe(c.mounted(f))
+			codes[i] = c.unsubscribe(io.Batch, c.mounted(f))
 		}
 		if codes[i].Failed() {
 			t.count.PacketsUnsubscribeError++
 		}
 	}
 	io.Out = packet.Append(io.Out, c.version, &packet.Unsuback{PacketID: p.PacketID, Codes: codes})
+	c.promise(io, from, mark)
 	t.count.PacketsUnsubackSent++
 	return nil
 }
 
-func (c *Channel) unsubscribe(full string) packet.ReasonCode {
+func (c *Channel) unsubscribe(b *router.Batch, full string) packet.ReasonCode {
 	opts, existed := c.sess.Unsubscribe(full)
 	if !existed {
 		return packet.NoSubscriptionExisted
 	}
+	c.owner.Unsubscribed(b, full)
 	group, inner, shared := topic.ParseShare(full)
 	var share *message.Share
 	if shared {

@@ -64,6 +64,9 @@ func Open(open func(tell func(store.State)) (store.Store, error)) (*Journal, err
 // Store is where the journal writes, for reading.
 func (j *Journal) Store() store.Reader { return j.st }
 
+// OpenFormat brings a room's keys to the version of f; see [store.Format.Open].
+func (j *Journal) OpenFormat(ctx context.Context, f store.Format) error { return f.Open(ctx, j.st) }
+
 // SetState tells the journal how its store is: the store's OnState.
 func (j *Journal) SetState(st store.State) {
 	if st.Mode == store.Ready {

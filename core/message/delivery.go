@@ -19,7 +19,10 @@ type Share struct {
 type Delivery struct {
 	Msg   *Message
 	Share *Share // nil for an ordinary subscription
-	Opts  SubOptions
+	// Seq is the delivery's place in the subscriber's journal, from 1; 0: it is
+	// kept in memory only.
+	Seq  uint64
+	Opts SubOptions
 }
 
 // Retain is the RETAIN flag to send: kept on retained copies and for retain as

@@ -39,6 +39,7 @@ type Client struct {
 	waiting *ClaimRequest     // who gets the session when the runner has left
 	closed  bool              // the session is over: deliveries are dropped
 	offline *offline          // nil while a runner is attached
+	durable *durable          // nil: in memory only. Set once
 
 	// Owned by the runner's turn while one is attached, else guarded by mu.
 	sess *session.Session
@@ -49,6 +50,8 @@ type Client struct {
 // offline is what a session has only while nobody is connected.
 type offline struct {
 	info      *hook.Client // the last connection's facts
+	left      int64        // when it ended, Unix nanoseconds
+	expiry    uint32       // how long the session outlives it, seconds
 	expiresAt int64        // Unix nanoseconds when the session ends; 0: never
 	will      *Will        // waits for its delay
 	willAt    int64
@@ -89,59 +92,62 @@ func (c *Client) Info() *hook.Client {
 	return c.info
 }
 
-// Deliver implements router.Subscriber.
+// Deliver implements router.Subscriber. What has to survive is put into b's
+// transaction.
 func (c *Client) Deliver(b *router.Batch, d message.Delivery) {
 	c.mu.Lock()
+	online := c.runner != nil
 	switch {
 	case c.closed:
 		c.mu.Unlock()
-	case c.runner == nil:
-		e := c.reg.effects()
-		c.sess.Deliver(b.Now, d, e)
-		c.mu.Unlock()
-		c.reg.reportDrops(b, c.id, nil, e)
-	case c.inbox != nil && len(c.inbox.Deliveries) >= MailboxLimit:
+		return
+	case online && c.inbox != nil && len(c.inbox.Deliveries) >= MailboxLimit:
 		c.mu.Unlock()
 		c.reg.drop(b, c.id, d.Msg, session.ReasonQueueFull)
-	default:
-		if c.inbox == nil {
-			c.inbox = mailboxes.Get().(*Mailbox)
+		return
+	case c.durable != nil && c.durable.keeps(&d):
+		if c.reg.cfg.Journal.Fault() != nil {
+			c.mu.Unlock()
+			b.Refuse()
+			c.reg.drop(b, c.id, d.Msg, reasonStore)
+			return
 		}
-		c.inbox.Deliveries = append(c.inbox.Deliveries, d)
-		runner, wake := c.runner, !c.woken
-		c.woken = true
+		c.record(b, &d)
+	}
+	if !online {
+		e := c.reg.effects()
+		c.sess.Deliver(b.Now, d, e)
+		c.settle(b, e)
 		c.mu.Unlock()
-		if wake {
-			runner.Wake(b)
-		}
+		c.reg.reportDrops(b, c.id, nil, e)
+		return
+	}
+	if c.inbox == nil {
+		c.inbox = mailboxes.Get().(*Mailbox)
+	}
+	c.inbox.add(b, c, d)
+	runner, wake := c.runner, !c.woken && len(c.inbox.waits) == 0
+	c.woken = c.woken || wake
+	c.mu.Unlock()
+	if wake {
+		runner.Wake(b)
 	}
 }
 
 // Session is the session. Only the attached runner's turn may use it.
 func (c *Client) Session() *session.Session { return c.sess }
 
-// Drain takes the mailbox, nil when it is empty, and tells whether the runner
-// has to leave, and why. For the attached runner's turn.
+// Drain takes what of the mailbox may go to the client, nil when that is nothing,
+// and tells whether the runner has to leave, and why. What is not safe yet, and
+// all that has come after it, stays. For the attached runner's turn.
 func (c *Client) Drain() (box *Mailbox, evict packet.ReasonCode) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	box, c.inbox, c.woken = c.inbox, nil, false
+	if box != nil && len(box.waits) > 0 {
+		box, c.inbox = box.ripe()
+	}
 	return box, c.evict
-}
-
-// PutBack returns a drained mailbox to its place before what has come since, so
-// that Release keeps it with the session.
-func (c *Client) PutBack(box *Mailbox) {
-	if box == nil {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.inbox != nil {
-		box.Deliveries = append(box.Deliveries, c.inbox.Deliveries...)
-		box.Commands = append(box.Commands, c.inbox.Commands...)
-	}
-	c.inbox = box
 }
 
 // Evict makes the attached runner leave with the reason code: 0x98 for a kick,
@@ -157,22 +163,4 @@ func (c *Client) Evict(reason packet.ReasonCode) bool {
 	c.mu.Unlock()
 	runner.Wake(nil)
 	return true
-}
-
-// Mailbox is a drained batch of deliveries, oldest first, and what operators ask.
-type Mailbox struct {
-	Deliveries []message.Delivery
-	Commands   []Command
-}
-
-var mailboxes = sync.Pool{New: func() any { return &Mailbox{Deliveries: make([]message.Delivery, 0, 64)} }}
-
-// Free gives the mailbox back for reuse. A nil mailbox is fine.
-func (m *Mailbox) Free() {
-	if m == nil || cap(m.Deliveries) > 4096 {
-		return
-	}
-	clear(m.Deliveries)
-	m.Deliveries, m.Commands = m.Deliveries[:0], nil
-	mailboxes.Put(m)
 }

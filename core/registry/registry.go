@@ -10,9 +10,11 @@ import (
 	"context"
 	"hash/maphash"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dunlinmq/dunlin/core/hook"
+	"github.com/dunlinmq/dunlin/core/journal"
 	"github.com/dunlinmq/dunlin/core/message"
 	"github.com/dunlinmq/dunlin/core/metrics"
 	"github.com/dunlinmq/dunlin/core/packet"
@@ -35,6 +37,11 @@ type Config struct {
 	// Metrics takes what happens in batches of the registry's own, and the gauges
 	// of connections and sessions; nil: nobody asks.
 	Metrics *metrics.Registry
+	// Journal is where sessions survive; nil: none does.
+	Journal *journal.Journal
+	// Zone finds what a recovered session needs of its zone, which may be gone: the
+	// sessions' configuration and the Zone of its will. nil without a Journal.
+	Zone func(name string, v packet.Version) (*session.Config, any)
 }
 
 // Registry holds the node's clients. Safe for concurrent use.
@@ -47,7 +54,8 @@ type Registry struct {
 	timers  timers
 	online  *metrics.Gauge
 	total   *metrics.Gauge
-	scratch sync.Pool // *session.Effects
+	scratch sync.Pool     // *session.Effects
+	sids    atomic.Uint64 // the last number of a durable session
 }
 
 type shard struct {

@@ -37,13 +37,14 @@ func (r *Registry) Release(b *router.Batch, c *Client, d Departure) {
 	waiting := c.waiting
 	c.waiting = nil
 	shared := r.keepMail(b.Now, c, box, e)
-	finish := r.handOver(b.Now, leaving{sh, c, waiting, d})
+	c.settle(b, e)
+	finish := r.handOver(b, leaving{sh, c, waiting, d})
 	c.mu.Unlock()
 	sh.mu.Unlock()
 
 	r.reportDrops(b, c.id, d.Info, e)
 	for _, m := range shared {
-		if !r.cfg.Redispatch(b, m, c) {
+		if m.Seq = 0; !r.cfg.Redispatch(b, m, c) {
 			c.Deliver(b, m)
 		}
 	}
@@ -60,9 +61,9 @@ type leaving struct {
 
 // handOver decides what becomes of a session without a runner, and returns what
 // is left to do without locks. sh.mu and c.mu are held.
-func (r *Registry) handOver(now int64, l leaving) (finish func(*router.Batch)) {
-	sh, c, waiting, d := l.sh, l.c, l.waiting, l.d
-	off := &offline{info: d.Info, will: d.Will}
+func (r *Registry) handOver(b *router.Batch, l leaving) (finish func(*router.Batch)) {
+	sh, c, waiting, d, now := l.sh, l.c, l.waiting, l.d, b.Now
+	off := &offline{info: d.Info, will: d.Will, left: now, expiry: d.Expiry}
 	willNow := d.Will != nil && d.Delay == 0
 	switch {
 	case waiting != nil && (waiting.Clean || d.Expiry == 0):
@@ -90,6 +91,7 @@ func (r *Registry) handOver(now int64, l leaving) (finish func(*router.Batch)) {
 	}
 	c.offline = off
 	r.arm(now, c, d)
+	c.leave(b)
 	return func(b *router.Batch) {
 		if willNow {
 			r.cfg.PublishWill(b, d.Will)
@@ -124,6 +126,7 @@ func (r *Registry) keepMail(now int64, c *Client, box *Mailbox, e *session.Effec
 	for _, m := range box.Deliveries {
 		if m.Share != nil {
 			shared = append(shared, m)
+			e.Moves = append(e.Moves, session.Move{Seq: m.Seq, Step: session.StepOver})
 			continue
 		}
 		c.sess.Deliver(now, m, e)
@@ -155,6 +158,7 @@ func (r *Registry) expire(b *router.Batch, c *Client) {
 	will := off.will
 	if will != nil && b.Now >= off.willAt {
 		off.will = nil
+		c.leave(b)
 	} else {
 		will = nil
 	}
@@ -212,6 +216,8 @@ func (r *Registry) end(b *router.Batch, c *Client, off *offline, how ending) {
 			r.cfg.Redispatch(b, d, c)
 		}
 	})
+	c.redispatchKept(b)
+	c.forget(b)
 	var info *hook.Client
 	if off != nil {
 		info = off.info

@@ -37,7 +37,31 @@ type Batch struct {
 	sinks   []Sink
 	matches Matches
 	tx      *journal.Tx // what of the batch must survive; nil: nothing yet
+	refused int
+	scratch []byte
 }
+
+// Scratch is an empty buffer for what is put into the transaction, which copies
+// it. The next call gives the same memory: give back what has grown by Reuse.
+func (b *Batch) Scratch() []byte { return b.scratch[:0] }
+
+// Reuse keeps the memory of p for the next Scratch, unless it is large.
+func (b *Batch) Reuse(p []byte) {
+	if cap(p) <= maxScratch {
+		b.scratch = p
+	}
+}
+
+// maxScratch bounds what an idle batch holds on to.
+const maxScratch = 64 << 10
+
+// Refuse says that a subscriber could not take a delivery that it would have to
+// keep, because the store takes nothing.
+func (b *Batch) Refuse() { b.refused++ }
+
+// Refused counts the calls of Refuse. Who has asked before and after a delivery
+// knows whether it was refused.
+func (b *Batch) Refused() int { return b.refused }
 
 // Tx is the batch's transaction in the journal, begun by the first call. Flush
 // commits it. The caller fills it at once and does not keep it but to wait for it.

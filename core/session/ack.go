@@ -33,7 +33,7 @@ func (s *Session) Pubrec(now int64, id uint16, code packet.ReasonCode, e *Effect
 	en := &f.slots[i]
 	if en.flags&flagRel == 0 {
 		e.Acked = append(e.Acked, en.msg.Msg)
-		s.toRel(en)
+		s.toRel(en, e)
 	}
 	s.sendRel(now, en, e)
 	s.Pump(now, e) // redelivery may have waited for just this one
@@ -59,6 +59,7 @@ func (s *Session) InUse(id uint16) bool { return s.inflight.find(id) >= 0 }
 // complete frees slot i and fills the window from what waits.
 func (s *Session) complete(now int64, i int, e *Effects) {
 	e.Completed++
+	e.over(&s.inflight.slots[i].msg)
 	s.inflight.remove(i)
 	s.Pump(now, e)
 }
@@ -77,9 +78,10 @@ func (s *Session) Skip(id uint16, now int64, e *Effects) {
 	en := &f.slots[i]
 	if en.qos == 2 && en.flags&flagAgain != 0 {
 		f.clearFlag(en, flagQuota)
-		s.toRel(en)
+		s.toRel(en, e)
 		s.sendRel(now, en, e)
 	} else {
+		e.over(&en.msg)
 		f.remove(i)
 	}
 	s.Pump(now, e)

@@ -147,17 +147,17 @@ func (a *awaiting) touch(now int64) {
 	a.oldest = now
 }
 
-// expire forgets the identifiers that have waited for timeout and returns how
-// many.
-func (a *awaiting) expire(now int64, timeout time.Duration) (n int) {
+// expire forgets the identifiers that have waited for timeout.
+func (a *awaiting) expire(now int64, timeout time.Duration, e *Effects) {
 	limit := now - int64(timeout)
 	if timeout <= 0 || a.count == 0 || a.oldest > limit {
-		return 0
+		return
 	}
 	for i := 0; i < len(a.table); {
 		if w := a.table[i]; w.id != 0 && w.since <= limit {
 			a.remove(i) // may move another entry to i
-			n++
+			e.TimedOut++
+			e.Moves = append(e.Moves, Move{ID: w.id, Step: StepForgotten})
 			continue
 		}
 		i++
@@ -168,7 +168,6 @@ func (a *awaiting) expire(now int64, timeout time.Duration) (n int) {
 			a.oldest = w.since
 		}
 	}
-	return n
 }
 
 // shrink gives the memory back when nothing waits.

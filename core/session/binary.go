@@ -18,7 +18,8 @@ const (
 	formAgain
 )
 
-// AppendBinary appends the session's byte form: all that outlives a connection.
+// AppendBinary appends the session's byte form: all that outlives a connection,
+// but for messages of the queue that are in the journal only.
 // The form of equal sessions is equal. The error is always nil.
 func (s *Session) AppendBinary(dst []byte) ([]byte, error) {
 	dst = append(dst, formatVersion)
@@ -42,7 +43,7 @@ func (s *Session) AppendBinary(dst []byte) ([]byte, error) {
 		dst = append(dst, en.qos, flags)
 		dst = appendDelivery(dst, &en.msg)
 	})
-	dst = binary.AppendUvarint(dst, uint64(s.queue.len()))
+	dst = binary.AppendUvarint(dst, uint64(s.queue.inMemory()))
 	s.queue.each(func(m *queued) {
 		dst = append(dst, m.qos)
 		dst = appendDelivery(dst, &m.msg)
@@ -107,13 +108,7 @@ func (s *Session) readSubscriptions(r *reader) {
 }
 
 func (a *awaiting) appendTo(dst []byte) []byte {
-	ids := make([]uint16, 0, a.count)
-	for _, w := range a.table {
-		if w.id != 0 {
-			ids = append(ids, w.id)
-		}
-	}
-	slices.Sort(ids)
+	ids := a.ids()
 	dst = binary.AppendUvarint(dst, uint64(len(ids)))
 	for _, id := range ids {
 		dst = binary.AppendUvarint(dst, uint64(id))

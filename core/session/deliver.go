@@ -61,10 +61,11 @@ func (s *Session) Detach() {
 			en.flags |= flagOwned
 		}
 	})
-	s.queue.each((*queued).own)
 	if s.queue.len() == 0 {
 		s.queue = nil
 	}
+	s.queue.letGo()
+	s.queue.each((*queued).own)
 	s.inflight.shrink()
 	s.awaiting.shrink()
 }
@@ -96,7 +97,7 @@ func (s *Session) Deliver(now int64, d message.Delivery, e *Effects) {
 		s.keepQoS0(d, e)
 		return
 	}
-	if s.attached && !s.held && s.queue.len() == 0 && s.open() {
+	if s.attached && !s.held && s.queue.len() == 0 && s.openFor(d.Seq) {
 		s.send(now, queued{msg: d, qos: qos}, e)
 		return
 	}
@@ -127,6 +128,12 @@ func (s *Session) open() bool {
 	return f.unsent == 0 && f.quota < int(s.window) && f.count < s.cfg.maxInflight()
 }
 
+// openFor is open for the delivery with a place in the journal, whose packet
+// identifier must not be in use; 0: one without.
+func (s *Session) openFor(seq uint64) bool {
+	return s.open() && (seq == 0 || s.inflight.find(packetID(seq)) < 0)
+}
+
 // Pump moves what the window allows from redelivery and queue to e.Send. All
 // acknowledgements pump by themselves.
 func (s *Session) Pump(now int64, e *Effects) {
@@ -149,7 +156,11 @@ func (s *Session) drain(now int64, e *Effects) {
 	messages, bytes := 0, 0
 	for q.count > 0 {
 		m := q.peek()
-		if m.qos != 0 && !s.open() && !m.msg.Msg.Expired(now) {
+		if m == nil {
+			e.Load = s.openFor(q.serve().kept[0])
+			return
+		}
+		if m.qos != 0 && !s.openFor(m.msg.Seq) && !m.msg.Msg.Expired(now) {
 			return
 		}
 		if messages >= pumpMessages || bytes >= pumpBytes {
@@ -173,17 +184,27 @@ func (s *Session) drain(now int64, e *Effects) {
 	}
 }
 
-// send gives m its packet identifier and sends it for the first time.
+// send gives m its packet identifier and sends it, for the first time but for
+// what a crash may have hidden.
 func (s *Session) send(now int64, m queued, e *Effects) {
 	f := &s.inflight
-	en := f.add()
+	var en *entry
+	again := false
+	if seq := m.msg.Seq; seq != 0 {
+		en, again = f.addAs(packetID(seq)), seq <= s.maybeSent
+	} else {
+		en = f.add()
+	}
 	en.msg, en.qos, en.sentAt = m.msg, m.qos, now
 	if m.owned {
 		en.flags |= flagOwned
 	}
+	if again {
+		en.flags |= flagAgain
+	}
 	f.setFlag(en, flagQuota)
 	s.arm(now)
-	e.Send = append(e.Send, Outgoing{Delivery: m.msg, PacketID: en.id, QoS: m.qos})
+	e.Send = append(e.Send, Outgoing{Delivery: m.msg, PacketID: en.id, QoS: m.qos, Dup: again})
 }
 
 // sendAgain sends the PUBLISH in slot i on a new connection, or gives it up if
@@ -204,10 +225,13 @@ func (s *Session) sendAgain(now int64, i int, e *Effects) {
 }
 
 // toRel makes en one that waits for PUBCOMP and lets go of its message.
-func (s *Session) toRel(en *entry) {
+func (s *Session) toRel(en *entry, e *Effects) {
 	s.inflight.clearFlag(en, flagUnsent)
 	en.flags = en.flags&^flagOwned | flagRel
-	en.msg = message.Delivery{}
+	en.msg = message.Delivery{Seq: en.msg.Seq}
+	if en.msg.Seq != 0 {
+		e.Moves = append(e.Moves, Move{Seq: en.msg.Seq, Step: StepReceived})
+	}
 }
 
 // sendRel sends the PUBREL of en; without a connection the next Attach does.

@@ -25,6 +25,28 @@ type Drop struct {
 	Reason string
 }
 
+// Step is how far a delivery that is in the journal has come.
+type Step byte
+
+// The steps.
+const (
+	// StepOver: the exchange is over; forget it.
+	StepOver Step = iota
+	// StepReceived: the client has the QoS 2 message; only its identifier is still
+	// to be released. It must be safe before the PUBREL leaves: else the message
+	// could be sent again as a new one.
+	StepReceived
+	// StepForgotten: the inbound QoS 2 identifier ID was given up.
+	StepForgotten
+)
+
+// Move is a step of the delivery with place Seq, or of an inbound identifier.
+type Move struct {
+	Seq  uint64
+	ID   uint16 // of StepForgotten
+	Step Step
+}
+
 // Effects is what a call asks its caller to do. Calls append; the caller carries
 // it out and resets it. A caller that calls Skip while it walks Send must walk
 // by index, because Skip may append.
@@ -35,6 +57,12 @@ type Effects struct {
 	// Acked are messages that the client took over: QoS 1 at PUBACK, QoS 2 at
 	// PUBREC.
 	Acked []*message.Message
+	// Moves are how deliveries with a place in the journal went on. Drops have
+	// theirs too: they are over.
+	Moves []Move
+	// Load asks for [Session.Load]: the queue goes on with messages that are in
+	// the journal only.
+	Load bool
 	// Completed counts the packet identifiers that became free by PUBACK,
 	// PUBCOMP or a PUBREC that refused.
 	Completed int
@@ -47,7 +75,14 @@ func (e *Effects) Reset() {
 	clear(e.Send)
 	clear(e.Drops)
 	clear(e.Acked)
-	*e = Effects{Send: e.Send[:0], Drops: e.Drops[:0], Acked: e.Acked[:0]}
+	*e = Effects{Send: e.Send[:0], Drops: e.Drops[:0], Acked: e.Acked[:0], Moves: e.Moves[:0]}
+}
+
+// over records that the exchange of a delivery is over.
+func (e *Effects) over(d *message.Delivery) {
+	if d.Seq != 0 {
+		e.Moves = append(e.Moves, Move{Seq: d.Seq, Step: StepOver})
+	}
 }
 
 // drop records that d is not delivered.

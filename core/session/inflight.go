@@ -48,6 +48,7 @@ type inflight struct {
 	freeTail   uint16
 	cursor     uint16 // at or before the first entry with flagUnsent; meaningless when unsent == 0
 	lastID     uint16 // the identifier chosen last
+	named      bool   // addAs was used: the free list is not kept
 }
 
 // find returns the slot of id, or -1.
@@ -74,6 +75,12 @@ func (f *inflight) usable() int {
 // add appends a new entry with a fresh identifier. The caller checks that fewer
 // than 65,535 entries are in use.
 func (f *inflight) add() *entry {
+	if f.named {
+		f.named = false
+		if len(f.slots) > 0 {
+			f.rebuildFree()
+		}
+	}
 	if f.count == f.usable() {
 		f.grow()
 	}
@@ -90,6 +97,21 @@ func (f *inflight) add() *entry {
 	return en
 }
 
+// addAs appends a new entry with the identifier id, which is not in use. Slots
+// double until its own is free: however far apart the identifiers in use are,
+// 65,536 slots have room for all.
+func (f *inflight) addAs(id uint16) *entry {
+	f.named = true
+	en := f.restore(id)
+	f.lastID = id
+	return en
+}
+
+// packetID is the packet identifier of the delivery with place seq in the
+// journal: a function of it, so that sending needs no write and a message keeps
+// its identifier over a crash.
+func packetID(seq uint64) uint16 { return uint16((seq-1)%maxPacketID) + 1 }
+
 // link puts slot i at the end of the order.
 func (f *inflight) link(i uint16) {
 	if f.count == 0 {
@@ -102,8 +124,8 @@ func (f *inflight) link(i uint16) {
 	f.count++
 }
 
-// restore appends an entry with a known identifier; nil if it is in use or 0.
-// After the last restore the caller must call rebuildFree.
+// restore appends an entry with a known identifier; nil if it is in use or 0. The
+// free list is not kept: the caller must call rebuildFree before the next add.
 func (f *inflight) restore(id uint16) *entry {
 	if id == 0 || f.find(id) >= 0 {
 		return nil

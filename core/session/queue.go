@@ -22,9 +22,12 @@ type queued struct {
 	owned bool // the message pins no read batch
 }
 
-// level is the queue of one priority, a ring.
+// level is the queue of one priority: a ring, and before it what is in the
+// journal only.
 type level struct {
 	priority int
+	front    []queued // read from the journal, served first
+	kept     []uint64 // places in the journal, oldest first: older than the ring
 	ring     []queued // length is a power of two
 	head     int
 	count    int
@@ -96,13 +99,42 @@ func (q *queue) push(l *level, m queued) {
 	}
 }
 
-// take removes the oldest of l, which belongs to q and is not empty.
-func (q *queue) take(l *level) queued {
+// len is how many messages wait in l.
+func (l *level) len() int { return len(l.front) + len(l.kept) + l.count }
+
+// shift removes the oldest of l. One that is in the journal only has no message.
+func (l *level) shift() queued {
+	switch {
+	case len(l.front) > 0:
+		m := l.front[0]
+		l.front[0] = queued{}
+		if l.front = l.front[1:]; len(l.front) == 0 {
+			l.front = nil
+		}
+		return m
+	case len(l.kept) > 0:
+		m := queued{qos: 1}
+		m.msg.Seq = l.kept[0]
+		if l.kept = l.kept[1:]; len(l.kept) == 0 {
+			l.kept = nil
+		}
+		return m
+	}
+	return l.shiftRing()
+}
+
+func (l *level) shiftRing() queued {
 	at := &l.ring[l.head]
 	m := *at
 	*at = queued{}
 	l.head = (l.head + 1) & (len(l.ring) - 1)
 	l.count--
+	return m
+}
+
+// take removes the oldest of l, which belongs to q and is not empty.
+func (q *queue) take(l *level) queued {
+	m := l.shift()
 	q.count--
 	if m.qos == 0 {
 		q.qos0--
@@ -115,7 +147,7 @@ func (q *queue) take(l *level) queued {
 
 // serve chooses the level to take from next. The queue must not be empty.
 func (q *queue) serve() *level {
-	if q.credit > 0 && q.levels[q.turn].count > 0 {
+	if q.credit > 0 && q.levels[q.turn].len() > 0 {
 		return &q.levels[q.turn]
 	}
 	q.turn++
@@ -123,7 +155,7 @@ func (q *queue) serve() *level {
 		if q.turn >= len(q.levels) {
 			q.turn = 0
 		}
-		if l := &q.levels[q.turn]; l.count > 0 {
+		if l := &q.levels[q.turn]; l.len() > 0 {
 			q.credit = (l.priority + 1) * creditFactor
 			return l
 		}
@@ -139,19 +171,30 @@ func (q *queue) pop() queued {
 	return q.take(l)
 }
 
-// peek is what pop will take.
+// peek is what pop will take; nil: it is in the journal only. The queue must not
+// be empty.
 func (q *queue) peek() *queued {
 	l := q.serve()
+	switch {
+	case len(l.front) > 0:
+		return &l.front[0]
+	case len(l.kept) > 0:
+		return nil
+	}
 	return &l.ring[l.head]
 }
 
-// each calls fn for all messages, the highest priority first, oldest first.
+// each calls fn for all messages in memory, the highest priority first, oldest
+// first.
 func (q *queue) each(fn func(*queued)) {
 	if q == nil {
 		return
 	}
 	for i := range q.levels {
 		l := &q.levels[i]
+		for k := range l.front {
+			fn(&l.front[k])
+		}
 		for k := range l.count {
 			fn(&l.ring[(l.head+k)&(len(l.ring)-1)])
 		}
@@ -182,12 +225,17 @@ func (s *Session) enqueue(d message.Delivery, qos byte, e *Effects) {
 		s.queue = newQueue()
 	}
 	l := s.queue.at(s.cfg.priority(d.Msg.Topic))
-	if limit := s.cfg.MaxQueueLen; limit > 0 && l.count >= limit {
+	if limit := s.cfg.MaxQueueLen; limit > 0 && l.len() >= limit {
 		if s.cfg.DropNewest {
 			s.drop(d, ReasonQueueFull, e)
 			return
 		}
 		s.drop(s.queue.take(l).msg, ReasonQueueFull, e)
+	}
+	if !s.attached && d.Seq != 0 {
+		l.kept = append(l.kept, d.Seq)
+		s.queue.count++
+		return
 	}
 	m := queued{msg: d, qos: qos}
 	if !s.attached || l.count >= pinned {

@@ -64,6 +64,9 @@ func (c *Config) maxInflight() int {
 // Call it before Attach. What is queued keeps its priority.
 func (s *Session) Configure(cfg *Config) { s.cfg = cfg }
 
+// Config is the configuration that the session obeys.
+func (s *Session) Config() *Config { return s.cfg }
+
 // Session is the state of one client that outlives its connections.
 type Session struct {
 	// Immutable after New; cfg is replaced by Configure.
@@ -77,6 +80,8 @@ type Session struct {
 	awaiting awaiting
 	subs     subscriptions
 	dropped  uint64
+	// What has a place up to it may have been sent before a crash.
+	maybeSent uint64
 
 	// Of the current connection; see Attach.
 	retryAt  int64  // when the oldest unacknowledged packet may be due; 0: none

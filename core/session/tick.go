@@ -38,7 +38,7 @@ func (s *Session) Tick(now int64, e *Effects) {
 	if !s.attached {
 		return
 	}
-	e.TimedOut += s.awaiting.expire(now, s.cfg.AwaitRelTimeout)
+	s.awaiting.expire(now, s.cfg.AwaitRelTimeout, e)
 	if s.retryAt != 0 && s.retryAt <= now {
 		s.retry(now, e)
 	}
