@@ -161,7 +161,7 @@ func (c *Channel) claim(io *IO, t *turn) {
 		return
 	}
 	q := &registry.ClaimRequest{
-		ID: c.client.ID, Clean: c.client.CleanStart, Runner: c.wake, Session: c.zone.sessionFor(c.version),
+		ID: c.client.ID, Clean: c.client.CleanStart, Runner: c.wake, Session: c.zone.SessionConfig(c.version),
 		Info: c.client,
 		Done: c.claimed,
 	}
@@ -223,7 +223,7 @@ func (c *Channel) welcome(io *IO, t *turn, present bool) {
 		window = v
 	}
 	t.effects.Reset()
-	c.sess.Configure(c.zone.sessionFor(c.version)) // the client may have come through another zone
+	c.sess.Configure(c.zone.SessionConfig(c.version)) // the client may have come through another zone
 	c.sess.Attach(io.Batch.Now, window, c.version != packet.V50, &t.effects)
 	c.emit(io, t)
 	if c.env.Access.Banned(&c.zone.Access, c.client, io.Batch.Now) {

@@ -75,10 +75,10 @@ func (z *Zone) Freeze() {
 	z.routing = &shared{bucket: newBucket(z.Limits.RoutingAll, 0)}
 }
 
-// sessionFor is the configuration of a new session. A 3.x client cannot be told
+// SessionConfig is the configuration of a new session. A 3.x client cannot be told
 // a receive maximum and would lose its connection for what it could not know,
 // so its packet identifiers alone bound what it may have under way.
-func (z *Zone) sessionFor(v packet.Version) *session.Config {
+func (z *Zone) SessionConfig(v packet.Version) *session.Config {
 	if v == packet.V50 {
 		return &z.Session
 	}

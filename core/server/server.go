@@ -131,6 +131,9 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (_ *Server, err 
 		return nil, err
 	}
 	undo = append(undo, s.stopPlugins)
+	if err = s.recoverSessions(ctx); err != nil {
+		return nil, err
+	}
 	undo = append(undo, s.ports.close)
 	if err = s.ports.change(cfg.Listeners); err != nil {
 		return nil, err
@@ -152,11 +155,11 @@ func (s *Server) buildCore() {
 	counted := metrics.New(runtime.GOMAXPROCS(0))
 	s.env = &channel.Env{
 		Hooks: s.hooks, Broker: s.broker, Router: s.router,
-		Metrics: counted, Log: s.opts.Log.Named("channel"),
+		Metrics: counted, Log: s.opts.Log.Named("channel"), Journal: s.disk.journal,
 	}
 	s.registry = registry.New(registry.Config{
 		Hooks: s.hooks, Router: s.router, PublishWill: s.env.PublishWill, Redispatch: s.broker.Redispatch,
-		Metrics: counted,
+		Metrics: counted, Journal: s.disk.journal, Zone: s.zoneOf,
 	})
 	s.env.Registry = s.registry
 	for _, z := range s.cfg.Zones {
