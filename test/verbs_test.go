@@ -1,0 +1,168 @@
+package test
+
+import (
+	"encoding/json"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// verbTest is one command line of the real binary.
+type verbTest struct {
+	line string // without "dunlin"; words are parted by one blank
+	want string // in what it says; with -o json the answer must be JSON too
+	code int
+}
+
+// Command lines of a node in the background, in this order.
+var lifeVerbs = []verbTest{
+	{"check-config", "is ok: 1 listeners", 0},
+	{"dirs", "the current directory", 0},
+	{"dirs -o json", `"by"`, 0},
+	{"ping", "no node answers", 5},
+	{"start", "is started successfully!", 0},
+	{"start", "already running", 1},
+	{"ping", "pong", 0},
+	{"pid", "\n", 0},
+	{"status", "is started", 0},
+	{"status -o json", `"pid"`, 0},
+	{"restart", "is started successfully!", 0},
+	{"stop", "ok", 0},
+	{"stop", "no node answers", 5},
+	{"version", "dunlin ", 0},
+	{"cert dev", "DEVELOPMENT ONLY", 0},
+	{"completion bash", "__start_dunlin", 0},
+	{"completion zsh", "compdef", 0},
+	{"completion fish", "complete -c dunlin", 0},
+	{"completion powershell", "Register-ArgumentCompleter", 0},
+	{"help ping", "dunlin ping", 0},
+}
+
+// Command lines of a node with a client called one, which has subscribed a/#.
+var ctlVerbs = []verbTest{
+	{"status", "tcp:external", 0}, {"status -o json", `"listeners"`, 0},
+	{"broker", "sysdescr", 0}, {"broker -o json", `"version"`, 0},
+	{"broker stats", "connections.count             : 1", 0}, {"broker stats -o json", `"connections.count": 1`, 0},
+	{"broker metrics", "packets.connect", 0}, {"broker metrics -o json", `"packets.connect.received": 1`, 0},
+	{"clients list", "one", 0}, {"clients list -o json", `"clientid": "one"`, 0}, {"clients list -o wide", "MQUEUE", 0},
+	{"clients show one", "keepalive", 0}, {"clients show one -o json", `"connected": true`, 0}, {"clients show nobody", "not found", 3},
+	{"subscriptions list", "a/#", 0}, {"subscriptions list -o json", `"topic": "a/#"`, 0},
+	{"subscriptions show one", "a/#", 0}, {"subscriptions show one -o json", `"qos": 1`, 0},
+	{"subscriptions add one b/+ 2", "ok", 0}, {"subscriptions add one b/+ 3", "QoS should be 0, 1, 2", 2},
+	{"routes list", "b/+", 0}, {"routes list -o json", `"topic": "b/+"`, 0},
+	{"routes show b/+", "b/+", 0}, {"routes show b/+ -o json", `"node"`, 0}, {"routes show c", "not found", 3},
+	{"subscriptions del one b/+", "ok", 0}, {"subscriptions del one b/+", "not found", 3},
+	{"listeners", "tcp:external", 0}, {"listeners -o json", `"listen_on"`, 0},
+	{"listeners list", "true", 0}, {"listeners list -o json", `"running": true`, 0},
+	{"listeners stop ws:external", "ok", 0}, {"listeners", "false", 0}, {"listeners start ws:external", "ok", 0},
+	{"listeners restart ws:external", "ok", 0}, {"listeners stop tcp:nothing", "not found", 3},
+	{"plugins list", "retainer", 0}, {"plugins list -o json", `"state": "running"`, 0},
+	{"plugins show retainer", "hooks", 0}, {"plugins show retainer -o json", `"name": "retainer"`, 0},
+	{"plugins reload retainer", "Plugin retainer reloaded successfully.", 0},
+	{"plugins disable retainer", "Plugin retainer disabled successfully.", 0}, {"plugins list", "retainer", 0},
+	{"plugins enable retainer", "Plugin retainer enabled successfully.", 0},
+	{"plugins unload retainer", "Plugin retainer unloaded successfully.", 0},
+	{"plugins enable retainer", "enabled", 0}, {"plugins show retainer", "no plugin", 3}, {"plugins enable nobody", "nobody", 3},
+	{"plugins load retainer", "Plugin retainer loaded successfully.", 0},
+	{"banned add clientid two --reason noisy --for 10m", "ok", 0},
+	{"banned list", "noisy", 0}, {"banned list -o json", `"who": "two"`, 0},
+	{"banned del clientid two", "ok", 0}, {"banned del clientid two", "not found", 3},
+	{"alarms list", "NAME", 0}, {"alarms list -o json", "[]", 0},
+	{"acl cache-clean all", "OK", 0}, {"acl cache-clean one", "OK", 0},
+	{"log set-level debug --logger channel", "debug", 0}, {"log primary-level", "info", 0},
+	{"log levels", "channel", 0}, {"log levels -o json", `"logger": "channel"`, 0},
+	{"config show node.name", "dunlin@127.0.0.1", 0}, {"config show -o json", `"origin"`, 0}, {"config reload", "ok", 0},
+	{"vm", "memory/", 0}, {"vm memory -o json", "memory/", 0},
+	{"store info", "sessions", 0}, {"store info -o json", `"sessions": 1`, 0},
+	{"mnesia", "sessions", 0}, {"mnesia -o json", `"sessions": 1`, 0},
+	{"clients kick one", "ok", 0}, {"clients kick nobody", "not found", 3},
+}
+
+// TestEveryVerb runs every command and every verb of ctl, as text and as JSON.
+// A command that --help lists and that has no line above fails it.
+func TestEveryVerb(t *testing.T) {
+	home, err := os.MkdirTemp("", "dl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(home) })
+	life := &broker{t: t, home: home}
+	life.write(setup{listeners: "[listener.tcp.external]\nbind = \"127.0.0.1:0\"\n"})
+	if err := os.RemoveAll(home + "/etc/certs"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = life.dunlin("stop").Run() })
+	for _, v := range lifeVerbs {
+		v.run(life, v.line)
+	}
+	b := start(t, setup{plugins: []string{"retainer"}})
+	c := b.dial(v5)
+	c.connect("one")
+	c.subscribe("a/#", 1)
+	for _, v := range ctlVerbs {
+		v.run(b, "ctl "+v.line)
+	}
+	lines := []string{"foreground", "console"} // all tests run the one, TestConsole the other
+	for _, v := range lifeVerbs {
+		lines = append(lines, v.line)
+	}
+	for _, v := range ctlVerbs {
+		lines = append(lines, "ctl "+v.line)
+	}
+	tested(life, "", lines)
+}
+
+// run runs the command line for the home of b, in that directory.
+func (v verbTest) run(b *broker, line string) {
+	b.t.Helper()
+	cmd := b.dunlin(strings.Fields(line)...)
+	if line == "dirs" || line == "help ping" || strings.HasPrefix(line, "completion") {
+		cmd.Args = cmd.Args[:len(cmd.Args)-2] // without --home
+	}
+	cmd.Dir = b.home
+	out, err := cmd.CombinedOutput()
+	code := 0
+	if err != nil {
+		code = b.exitCode(err)
+	}
+	if code != v.code || !strings.Contains(string(out), v.want) {
+		b.t.Errorf("dunlin %s: exit code %d, want %d and %q:\n%s", line, code, v.code, v.want, out)
+	}
+	if strings.Contains(line, "-o json") && !json.Valid(out) {
+		b.t.Errorf("dunlin %s: no JSON:\n%s", line, out)
+	}
+}
+
+// tested walks the commands as --help lists them and insists that each has a
+// line, and one with -o json if it can.
+func tested(b *broker, path string, lines []string) {
+	b.t.Helper()
+	out, err := b.dunlin(append(strings.Fields(path), "--help")...).Output()
+	if err != nil {
+		b.t.Fatalf("dunlin %s --help: %v", path, err)
+	}
+	help := string(out)
+	_, list, group := strings.Cut(help, "\nAvailable Commands:\n")
+	if group {
+		list, _, _ = strings.Cut(list, "\n\n")
+		for line := range strings.Lines(list) {
+			tested(b, strings.TrimSpace(path+" "+strings.Fields(line)[0]), lines)
+		}
+		return
+	}
+	has := func(more string) bool {
+		return slices.ContainsFunc(lines, func(l string) bool {
+			return (l == path || strings.HasPrefix(l, path+" ")) && strings.Contains(l, more)
+		})
+	}
+	if !has("") {
+		b.t.Errorf("dunlin %s is not tested", path)
+	}
+	if strings.Contains(help, "--output") && !has("-o json") {
+		b.t.Errorf("dunlin %s is not tested with -o json", path)
+	}
+	if !strings.Contains(help, "\nExamples:\n") && !strings.HasPrefix(path, "completion") && path != "help" {
+		b.t.Errorf("dunlin %s --help has no example", path)
+	}
+}
