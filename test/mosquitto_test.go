@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -235,4 +236,42 @@ func TestMosquittoRequestResponse(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A listener that demands a certificate takes mosquitto_pub with one of the
+// authority, names it by it, and refuses it without one.
+func TestMosquittoClientCertificate(t *testing.T) {
+	t.Parallel()
+	b := start(t, setup{listeners: `[listener.tcp.external]
+bind = "127.0.0.1:0"
+[listener.ssl.external]
+bind = "127.0.0.1:0"
+certfile = "etc/certs/cert.pem"
+keyfile = "etc/certs/key.pem"
+cacertfile = "etc/certs/cacert.pem"
+verify = "verify_peer"
+fail_if_no_peer_cert = true
+peer_cert_as_username = "cn"
+`})
+	m := mosquitto{b: b, id: "ssl:external", version: v311}
+	certs := func(name string) string { return filepath.Join(b.home, "etc", "certs", name) }
+	own := []string{"--cert", certs("client-cert.pem"), "--key", certs("client-key.pem")}
+	c := b.dial(v5)
+	c.connect("watcher")
+	c.subscribe("#", 1)
+	m.pub(t, append(own, "-t", "with/certificate", "-m", "m", "-q", "1")...)
+	c.expect("with/certificate", "m")
+	watch := m.sub(t, append(own, "-t", "x", "-i", "named")...)
+	if out := b.ctl("clients", "show", "named", "-o", "json"); !strings.Contains(out, `"username": "dev-client"`) {
+		t.Errorf("the client is %s", out)
+	}
+	if err := watch.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	m.tool = "pub"
+	if out, err := m.command("-t", "without", "-m", "m", "-q", "1").CombinedOutput(); err == nil {
+		t.Errorf("without a certificate: %s", out)
+	}
+	m.pub(t, append(own, "-t", "after", "-m", "m", "-q", "1")...)
+	c.expect("after", "m")
 }

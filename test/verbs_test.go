@@ -82,6 +82,7 @@ var ctlVerbs = []verbTest{
 // TestEveryVerb runs every command and every verb of ctl, as text and as JSON.
 // A command that --help lists and that has no line above fails it.
 func TestEveryVerb(t *testing.T) {
+	t.Parallel()
 	home, err := os.MkdirTemp("", "dl")
 	if err != nil {
 		t.Fatal(err)

@@ -35,7 +35,7 @@ func (a *app) serve(ctx context.Context, up func(ctx context.Context, stop func(
 	if err != nil {
 		return err
 	}
-	endDump, err := crashDump(logDir(cfg))
+	endDump, err := crashDump(logDir(cfg), log.Logger)
 	if err != nil {
 		return errors.Join(err, log.close())
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 )
@@ -14,19 +15,20 @@ import (
 // asMain makes the test binary run as dunlin itself: `dunlin start` starts it.
 const asMain = "DUNLIN_TEST_AS_MAIN"
 
-// crashIn makes the test binary crash with its dump in the directory named.
-const crashIn = "DUNLIN_TEST_CRASH_IN"
+// crashOn makes it panic when the file named comes up.
+const crashOn = "DUNLIN_TEST_CRASH_ON"
 
 func TestMain(m *testing.M) {
-	switch dir := os.Getenv(crashIn); {
-	case dir != "":
-		if _, err := crashDump(dir); err != nil {
-			os.Exit(exitUsage)
+	if os.Getenv(asMain) != "" {
+		if file := os.Getenv(crashOn); file != "" {
+			go func() {
+				for range time.Tick(10 * time.Millisecond) {
+					if exists(file) {
+						panic("deliberate")
+					}
+				}
+			}()
 		}
-		done := make(chan struct{})
-		go func() { panic("deliberate") }()
-		<-done
-	case os.Getenv(asMain) != "":
 		main()
 	}
 	os.Exit(m.Run())

@@ -1,10 +1,10 @@
 package main
 
 import (
+	"context"
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/dunlinmq/dunlin/core/admin"
 	"github.com/dunlinmq/dunlin/core/config"
 )
 
@@ -100,19 +101,37 @@ func TestLevelsByLogger(t *testing.T) {
 	}
 }
 
+// A node that panics leaves what the runtime says in log/crash.dump; the next
+// one starts, says so, and keeps it.
 func TestCrashDump(t *testing.T) {
-	dir := t.TempDir()
-	self, err := os.Executable()
+	t.Setenv(asMain, "1")
+	dir := home(t, oneListener)
+	now := filepath.Join(dir, "now")
+	t.Setenv(crashOn, now)
+	dunlin(t, "start", "--home", dir).check(t, exitOK, "started", "")
+	t.Cleanup(func() { dunlin(t, "stop", "--home", dir) })
+	write(t, "", now)
+	limit, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err := until(limit, "the node has not crashed", func() (bool, error) {
+		return !admin.Running(filepath.Join(dir, "data")), nil
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), crashIn+"="+dir)
-	if err := cmd.Run(); err == nil {
-		t.Fatal("the process has not crashed")
-	}
-	if text := read(t, dir, "crash.dump"); !strings.Contains(text, "panic: deliberate") || !strings.Contains(text, "goroutine") {
+	if text := read(t, dir, "log", "crash.dump"); !strings.Contains(text, "panic: deliberate") || !strings.Contains(text, "goroutine") {
 		t.Errorf("the dump is %q", text)
+	}
+	if err := os.Remove(now); err != nil {
+		t.Fatal(err)
+	}
+	dunlin(t, "start", "--home", dir).check(t, exitOK, "started", "")
+	if text := read(t, dir, "log", "console.log"); !strings.Contains(text, "an earlier crash") {
+		t.Errorf("nobody is told of the crash: %s", text)
+	}
+	dunlin(t, "stop", "--home", dir).check(t, exitOK, "ok", "")
+	if text := read(t, dir, "log", "crash.dump"); !strings.Contains(text, "panic: deliberate") {
+		t.Errorf("the dump is now %q", text)
 	}
 }
 
