@@ -12,12 +12,17 @@ import (
 )
 
 func (a *app) listenerChange(verb string, action adminpb.ChangeListenerRequest_Action, short string) *cobra.Command {
-	return a.changing(change{use: verb + " ID", short: short, args: cobra.ExactArgs(1), done: "ok",
+	kick := false
+	cmd := a.changing(change{use: verb + " ID", short: short, args: cobra.ExactArgs(1), done: "ok",
 		call: func(ctx context.Context, c *admin.Client, args []string) error {
 			// EMQ X 4.3 writes mqtt:tcp:external.
-			_, err := c.ChangeListener(ctx, &adminpb.ChangeListenerRequest{Action: action, Id: strings.TrimPrefix(args[0], "mqtt:")})
+			_, err := c.ChangeListener(ctx, &adminpb.ChangeListenerRequest{Action: action, Id: strings.TrimPrefix(args[0], "mqtt:"), Kick: kick})
 			return err
 		}})
+	if action != adminpb.ChangeListenerRequest_ACTION_START {
+		cmd.Flags().BoolVar(&kick, "kick", false, "also send away the clients that came through it; others stay")
+	}
+	return cmd
 }
 
 type configValue = *adminpb.ConfigValue

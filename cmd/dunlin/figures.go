@@ -116,9 +116,9 @@ func (a *app) listeners() *cobra.Command {
 	all := list("listeners") // EMQ X's form has no verb
 	all.Args = known
 	all.AddCommand(list("list"),
-		a.listenerChange("stop", adminpb.ChangeListenerRequest_ACTION_STOP, "Take no new connections; clients stay"),
+		a.listenerChange("stop", adminpb.ChangeListenerRequest_ACTION_STOP, "Take no new connections; clients stay, unless --kick"),
 		a.listenerChange("start", adminpb.ChangeListenerRequest_ACTION_START, "Take connections again"),
-		a.listenerChange("restart", adminpb.ChangeListenerRequest_ACTION_RESTART, "Stop, read certificates anew and start; clients stay"))
+		a.listenerChange("restart", adminpb.ChangeListenerRequest_ACTION_RESTART, "Stop, read certificates anew and start; clients stay, unless --kick"))
 	return all
 }
 

@@ -25,7 +25,7 @@ var (
 // BansConfig sets Bans up.
 type BansConfig struct {
 	File string // kept across restarts; "": in memory only
-	Max  int    // most bans (access.max_bans); 0: 65536
+	Max  int    // most bans at first (access.max_bans), see [Bans.SetMax]; 0: 65536
 	// Added and Removed are told of bans that were set, and of bans that ended or
 	// were deleted; without locks, on the caller's goroutine. nil: nobody.
 	Added, Removed func([]Ban)
@@ -44,6 +44,7 @@ type Bans struct {
 
 	mu sync.RWMutex
 	// Guarded by mu.
+	max      int
 	names    map[banKey]Ban       // client ids and user names
 	networks map[netip.Prefix]Ban // addresses are networks of one
 	lengths  map[netipLength]int  // how many networks have the length
@@ -66,9 +67,6 @@ type netipLength struct {
 // OpenBans reads the list from cfg.File. A file that is no list is an error that
 // names it: starting without the bans would let in whom an operator shut out.
 func OpenBans(cfg BansConfig) (*Bans, error) {
-	if cfg.Max <= 0 {
-		cfg.Max = 65536
-	}
 	if cfg.Log == nil {
 		cfg.Log = zap.NewNop()
 	}
@@ -76,6 +74,7 @@ func OpenBans(cfg BansConfig) (*Bans, error) {
 		cfg: cfg, soon: make(chan struct{}, 1),
 		names: map[banKey]Ban{}, networks: map[netip.Prefix]Ban{}, lengths: map[netipLength]int{},
 	}
+	s.SetMax(cfg.Max)
 	list, err := readBans(cfg.File)
 	if err != nil {
 		return nil, err
@@ -91,6 +90,17 @@ func OpenBans(cfg BansConfig) (*Bans, error) {
 		}
 	}
 	return s, nil
+}
+
+// SetMax changes how many bans there may be; 0: 65536. Bans that hold stay, also
+// when they are more.
+func (s *Bans) SetMax(n int) {
+	if n <= 0 {
+		n = 65536
+	}
+	s.mu.Lock()
+	s.max = n
+	s.mu.Unlock()
 }
 
 // put adds or replaces. mu is held, or nobody else has s yet.
@@ -178,8 +188,8 @@ func (s *Bans) add(bans []Ban) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.fresh(bans) > s.cfg.Max-int(s.n.Load()) {
-		return fmt.Errorf("%w: it holds %d and may hold %d", ErrBansFull, s.n.Load(), s.cfg.Max)
+	if n := s.fresh(bans); n > 0 && n > s.max-int(s.n.Load()) {
+		return fmt.Errorf("%w: it holds %d and may hold %d", ErrBansFull, s.n.Load(), s.max)
 	}
 	for i := range bans {
 		s.put(bans[i])

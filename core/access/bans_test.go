@@ -144,6 +144,14 @@ func TestBansAreBounded(t *testing.T) {
 	if err := s.Add(access.Ban{As: access.BanClientID, Who: "1", Reason: "again"}); err != nil {
 		t.Errorf("a full list must let a ban be replaced: %v", err)
 	}
+	s.SetMax(2)
+	if err := s.Add(access.Ban{As: access.BanClientID, Who: "1"}); err != nil || s.Len() != 3 {
+		t.Errorf("with a lower limit: %d bans, %v", s.Len(), err)
+	}
+	s.SetMax(4)
+	if err := s.Add(access.Ban{As: access.BanClientID, Who: "more"}); err != nil {
+		t.Errorf("with a higher limit: %v", err)
+	}
 }
 
 func TestBansAreKept(t *testing.T) {

@@ -174,8 +174,42 @@ func TestNoLoginPolicySlowsNobody(t *testing.T) {
 		l.Failed(a, packet.NotAuthorized, 1)
 	}
 	l.Succeeded(a)
-	if l != nil || l.Refused(a, 1) || l.Waiting(1) != 0 {
+	if l.Refused(a, 1) || l.Waiting(1) != 0 {
 		t.Error("somebody is slowed")
+	}
+	var none *access.Logins
+	none.Failed(a, packet.NotAuthorized, 1)
+	none.Succeeded(a)
+	if none.Refused(a, 1) || none.Waiting(1) != 0 {
+		t.Error("somebody is slowed by no table")
+	}
+}
+
+// A new policy holds at once, and forgives only whom it exempts.
+func TestLoginPolicyChanges(t *testing.T) {
+	l := access.NewLogins(access.LoginPolicy{})
+	a, b, now := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2"), time.Now().UnixNano()
+	fail := func(a netip.Addr) {
+		for range 3 {
+			l.Failed(a, packet.NotAuthorized, now)
+		}
+	}
+	fail(a)
+	l.SetPolicy(loginPolicy())
+	if l.Refused(a, now) {
+		t.Error("failures count that nobody wanted to count")
+	}
+	fail(a)
+	fail(b)
+	p := loginPolicy()
+	p.Exempt = []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}
+	l.SetPolicy(p)
+	if l.Refused(a, now) || !l.Refused(b, now) || l.Waiting(now) != 1 {
+		t.Errorf("a waits %v, b waits %v, %d wait", l.Refused(a, now), l.Refused(b, now), l.Waiting(now))
+	}
+	l.SetPolicy(access.LoginPolicy{})
+	if l.Refused(b, now) || l.Waiting(now) != 0 {
+		t.Error("somebody is slowed by no policy")
 	}
 }
 

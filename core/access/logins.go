@@ -25,10 +25,10 @@ const loginLimit = 1 << 16
 // of more addresses than it watches, those seen longest ago are forgotten. An
 // IPv6 address counts as its /64. Safe for concurrent use; nil slows nobody.
 type Logins struct {
-	policy LoginPolicy // immutable
-
-	mu   sync.Mutex
-	from *recent[netip.Addr, failures] // guarded by mu
+	mu sync.Mutex
+	// Guarded by mu.
+	policy LoginPolicy
+	from   *recent[netip.Addr, failures]
 }
 
 type failures struct {
@@ -38,12 +38,20 @@ type failures struct {
 	until int64         // refused until
 }
 
-// NewLogins returns a table for the policy; nil if that slows nobody.
+// NewLogins returns a table for the policy.
 func NewLogins(p LoginPolicy) *Logins {
-	if p.Failures <= 0 {
-		return nil
-	}
 	return &Logins{policy: p, from: newRecent[netip.Addr, failures](loginLimit)}
+}
+
+// SetPolicy changes who is slowed from now on. Addresses that have to wait go on
+// waiting, unless they are exempt now or nobody is slowed any more.
+func (l *Logins) SetPolicy(p LoginPolicy) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.policy = p
+	if p.Failures <= 0 {
+		l.from = newRecent[netip.Addr, failures](loginLimit)
+	}
 }
 
 // Refused tells whether the address has to wait at now, Unix nanoseconds.
@@ -54,17 +62,20 @@ func (l *Logins) Refused(a netip.Addr, now int64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f := l.from.look(listener.Origin(a))
-	return f != nil && now < f.until
+	return f != nil && now < f.until && !l.exempt(a)
 }
 
 // Failed counts a login that was refused with the code. Only what says that the
 // client could not prove who it is counts, not that nobody could be asked.
 func (l *Logins) Failed(a netip.Addr, code packet.ReasonCode, now int64) {
-	if l == nil || !guessed(code) || l.exempt(a) {
+	if l == nil || !guessed(code) {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.policy.Failures <= 0 || l.exempt(a) {
+		return
+	}
 	f := l.from.at(listener.Origin(a))
 	if now-f.since > int64(max(l.policy.Window, 2*f.wait)) {
 		*f = failures{since: now}
@@ -81,6 +92,7 @@ func guessed(code packet.ReasonCode) bool {
 	return code == packet.BadUserNameOrPassword || code == packet.NotAuthorized || code == packet.BadAuthenticationMethod
 }
 
+// exempt tells whether the address is never slowed. mu is held.
 func (l *Logins) exempt(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
 	for _, p := range l.policy.Exempt {
@@ -109,8 +121,8 @@ func (l *Logins) Waiting(now int64) (n int) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, e := range l.from.items {
-		if now < e.Value.(*slot[netip.Addr, failures]).value.until {
+	for a, e := range l.from.items {
+		if now < e.Value.(*slot[netip.Addr, failures]).value.until && !l.exempt(a) {
 			n++
 		}
 	}

@@ -30,9 +30,11 @@ type Operator struct {
 // Ports stops and starts listeners. Errors: ErrNotFound; others say why the port
 // cannot be bound.
 type Ports interface {
-	StopListener(id string) error
+	// StopListener takes no new connections; kick also sends away the clients that
+	// came through the listener.
+	StopListener(id string, kick bool) error
 	StartListener(id string) error
-	RestartListener(id string) error
+	RestartListener(id string, kick bool) error
 }
 
 // Settings shows and reloads the configuration.
@@ -239,15 +241,18 @@ func (s *service) ChangeListener(_ context.Context, r *adminpb.ChangeListenerReq
 	if ports == nil {
 		return nil, errNoRoom
 	}
-	act := map[adminpb.ChangeListenerRequest_Action]func(string) error{
-		adminpb.ChangeListenerRequest_ACTION_STOP:    ports.StopListener,
-		adminpb.ChangeListenerRequest_ACTION_START:   ports.StartListener,
-		adminpb.ChangeListenerRequest_ACTION_RESTART: ports.RestartListener,
-	}[r.GetAction()]
-	if act == nil {
+	var err error
+	switch r.GetAction() {
+	case adminpb.ChangeListenerRequest_ACTION_STOP:
+		err = ports.StopListener(r.GetId(), r.GetKick())
+	case adminpb.ChangeListenerRequest_ACTION_START:
+		err = ports.StartListener(r.GetId())
+	case adminpb.ChangeListenerRequest_ACTION_RESTART:
+		err = ports.RestartListener(r.GetId(), r.GetKick())
+	default:
 		return nil, status.Error(codes.InvalidArgument, "action is neither stop, start nor restart")
 	}
-	return s.done("listener "+r.GetAction().String(), r.GetId(), act(r.GetId()))
+	return s.done("listener "+r.GetAction().String(), r.GetId(), err)
 }
 
 // ShowConfig implements adminpb.AdminServer.

@@ -22,7 +22,7 @@ import (
 	"github.com/dunlinmq/dunlin/core/session"
 )
 
-// Env is what all channels of a node share. Immutable but for its counter.
+// Env is what all channels of a node share. Immutable but for its counters.
 type Env struct {
 	Hooks    *hook.Points
 	Access   *access.Access
@@ -34,7 +34,11 @@ type Env struct {
 	Log      *zap.Logger
 
 	conns atomic.Uint64
+	late  atomic.Uint64
 }
+
+// Late is how many connections were closed because no CONNECT came in time.
+func (e *Env) Late() uint64 { return e.late.Load() }
 
 // Peer is what the listener knows of a new connection.
 type Peer struct {
@@ -287,6 +291,7 @@ func (c *Channel) Tick(io *IO) {
 	case c.state == closed:
 	case c.state != connected:
 		if now >= c.deadline(now) {
+			c.env.late.Add(1)
 			c.close(io)
 		}
 	case c.aliveFor > 0 && now >= c.lastSeen+c.aliveFor:

@@ -34,7 +34,7 @@ func Changes(old, now *Config) []Difference {
 // that was started with old can be after a reload of c.
 func (c *Config) Keeping(old *Config) *Config {
 	k := *c
-	k.Node, k.Disk, k.Plugins, k.Access = old.Node, old.Disk, old.Plugins, old.Access
+	k.Node, k.Disk, k.Plugins = old.Node, old.Disk, old.Plugins
 	k.Log = old.Log
 	k.Log.Level, k.Log.RotateSize, k.Log.RotateCount = c.Log.Level, c.Log.RotateSize, c.Log.RotateCount
 	k.Sys.Node, k.Alarms.Node = old.Node.Name, old.Node.Name

@@ -46,7 +46,7 @@ var (
 	diskChanges   = classes{most: ChangeRestart}
 	storeChanges  = classes{most: ChangeHot}
 	pluginChanges = classes{most: ChangeRestart}
-	accessChanges = classes{most: ChangeRestart}
+	accessChanges = classes{most: ChangeHot}
 	memoryChanges = classes{most: ChangeHot}
 	alarmChanges  = classes{most: ChangeHot}
 	sysChanges    = classes{most: ChangeHot}

@@ -29,7 +29,11 @@ func (l *Listener) acceptAll(p *port, serve func(Accepted)) {
 		if r := l.settings.Load().cfg.MaxConnRate; r != perSecond {
 			perSecond, rate = r, newBucket(r, time.Now())
 		}
-		if !wait(p.closed, rate.take(time.Now())) {
+		delay := rate.take(time.Now())
+		if delay > 0 {
+			l.counts.slowed.Add(1)
+		}
+		if !wait(p.closed, delay) {
 			return
 		}
 		a, err := p.source.accept()

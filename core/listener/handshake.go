@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"net"
 	"sync"
+	"sync/atomic"
 )
 
 // handshakes are the connections of a listener that are not MQTT streams yet,
@@ -15,7 +16,8 @@ type handshakes struct {
 	pending *list.List // of net.Conn, oldest first
 	stopped bool
 
-	group sync.WaitGroup
+	pushed atomic.Int64 // those that made room
+	group  sync.WaitGroup
 }
 
 func newHandshakes(limit int) *handshakes {
@@ -34,6 +36,7 @@ func (h *handshakes) start(nc net.Conn, f func()) {
 	for h.pending.Len() >= max(h.limit, 1) {
 		oldest := h.pending.Front()
 		h.pending.Remove(oldest)
+		h.pushed.Add(1)
 		_ = oldest.Value.(net.Conn).Close() // its f fails and ends; TCP sockets close without waiting
 	}
 	e := h.pending.PushBack(nc)

@@ -54,7 +54,7 @@ type port struct {
 
 // counts are a listener's counters; any goroutine.
 type counts struct {
-	current, accepted, refused, crowded, denied, failed, handedOut atomic.Int64
+	current, accepted, refused, crowded, slowed, denied, failed, handedOut atomic.Int64
 }
 
 // Stats are a listener's counts since it was opened.
@@ -64,6 +64,8 @@ type Stats struct {
 	Accepted  int64 // from the kernel
 	Refused   int64 // over max_connections
 	Crowded   int64 // over max_conn_per_address
+	Slowed    int64 // that had to wait for max_conn_rate
+	PushedOut int64 // whose handshake made room for a newer one's
 	Denied    int64 // by an access rule
 	Failed    int64 // whose handshake, upgrade or PROXY header failed, took too long or was pushed out
 	HandedOut int64 // that became MQTT streams
@@ -221,6 +223,6 @@ func (l *Listener) Stats() Stats {
 	c := &l.counts
 	return Stats{
 		Running: running, Current: c.current.Load(), Accepted: c.accepted.Load(), Refused: c.refused.Load(),
-		Crowded: c.crowded.Load(), Denied: c.denied.Load(), Failed: c.failed.Load(), HandedOut: c.handedOut.Load(),
+		Crowded: c.crowded.Load(), Slowed: c.slowed.Load(), PushedOut: l.shakes.pushed.Load(), Denied: c.denied.Load(), Failed: c.failed.Load(), HandedOut: c.handedOut.Load(),
 	}
 }

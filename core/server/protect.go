@@ -8,7 +8,6 @@ import (
 	"github.com/dunlinmq/dunlin/core/access"
 	"github.com/dunlinmq/dunlin/core/hook"
 	"github.com/dunlinmq/dunlin/core/packet"
-	"github.com/dunlinmq/dunlin/core/plugin"
 	"github.com/dunlinmq/dunlin/core/registry"
 	"github.com/dunlinmq/dunlin/core/sys"
 )
@@ -50,9 +49,9 @@ func (s *Server) buildGuards() (err error) {
 	g.logins = access.NewLogins(s.cfg.Access.Logins)
 	s.env.Access = access.New(s.hooks).Guarded(access.Guards{Bans: g.bans, Logins: g.logins, Busy: func() bool { return g.memory.Load().Over() }})
 	s.watchFlapping()
-	crowds := crowds{s: s, seen: map[string]int64{}, at: map[string]time.Time{}}
+	surges := surges{s: s, known: map[string]*surge{}}
 	measure := func() []sys.Condition { counts{s}.measure(); return nil }
-	g.watch = sys.NewWatch(watchEvery, g.alarms, measure, s.fullListeners, s.brokenPlugins, s.failedLogins, crowds.check)
+	g.watch = sys.NewWatch(watchEvery, g.alarms, measure, s.fullListeners, s.fullStores, s.brokenPlugins, s.failedLogins, surges.check)
 	return nil
 }
 
@@ -126,69 +125,3 @@ func (s *Server) forgive(removed []access.Ban) {
 }
 
 func flapAlarm(b *access.Ban) string { return "flapping/" + b.Who }
-
-// fullListeners names listeners that have all the connections they may have.
-func (s *Server) fullListeners() (wrong []sys.Condition) {
-	for _, l := range s.ports.list() {
-		cfg, st := l.Config(), l.Stats()
-		if cfg.MaxConnections > 0 && st.Current >= int64(cfg.MaxConnections) {
-			wrong = append(wrong, sys.Condition{
-				Name: "listener/" + cfg.ID() + "/max_connections", Message: "the listener has max_connections: more are closed at once",
-				Details: map[string]any{"listener": cfg.ID(), "max_connections": cfg.MaxConnections, "refused": st.Refused},
-			})
-		}
-	}
-	return wrong
-}
-
-// brokenPlugins names plugins that were shut out after too many faults.
-func (s *Server) brokenPlugins() (wrong []sys.Condition) {
-	for _, p := range s.plugins.List() {
-		if p.Status.State == plugin.StateQuarantined {
-			wrong = append(wrong, sys.Condition{
-				Name: "plugin/" + p.Name + "/quarantined", Message: "the plugin has failed too often and is not called until it is reloaded",
-				Details: map[string]any{"plugin": p.Name, "faults": p.Status.Faults, "last_fault": p.Status.LastFault},
-			})
-		}
-	}
-	return wrong
-}
-
-// failedLogins tells whether addresses have to wait because of failed logins.
-func (s *Server) failedLogins() []sys.Condition {
-	n := s.guards.logins.Waiting(time.Now().UnixNano())
-	if n == 0 {
-		return nil
-	}
-	return []sys.Condition{{
-		Name: "login_backoff", Message: "addresses are refused after too many failed logins", Details: map[string]any{"addresses": n},
-	}}
-}
-
-// crowdCalm is how long nobody must have been refused for the alarm to end.
-const crowdCalm = time.Minute
-
-// crowds remembers when listeners last refused connections because there were
-// too many from one address. Owned by the watch.
-type crowds struct {
-	s    *Server
-	seen map[string]int64
-	at   map[string]time.Time
-}
-
-func (k *crowds) check() (wrong []sys.Condition) {
-	for _, l := range k.s.ports.list() {
-		cfg := l.Config()
-		id, n, now := cfg.ID(), l.Stats().Crowded, time.Now()
-		if n > k.seen[id] {
-			k.seen[id], k.at[id] = n, now
-		}
-		if n > 0 && now.Sub(k.at[id]) < crowdCalm {
-			wrong = append(wrong, sys.Condition{
-				Name: "listener/" + id + "/max_conn_per_address", Message: "an address has max_conn_per_address: more are closed at once",
-				Details: map[string]any{"listener": id, "max_conn_per_address": cfg.MaxConnPerAddress, "refused": n},
-			})
-		}
-	}
-	return wrong
-}

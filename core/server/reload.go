@@ -158,6 +158,8 @@ func (s *Server) applyHot(next, old *config.Config, memory *sys.Memory) {
 	if next.Sys != old.Sys {
 		s.sys.replace(func(was *sys.Sys) *sys.Sys { return was.With(next.Sys) })
 	}
+	s.guards.bans.SetMax(next.Access.MaxBans)
+	s.guards.logins.SetPolicy(next.Access.Logins)
 	s.watchFlapping()
 }
 

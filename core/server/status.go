@@ -1,6 +1,7 @@
 package server
 
 import (
+	"net"
 	"strings"
 
 	"go.uber.org/zap"
@@ -93,6 +94,18 @@ func (s *Server) adminConfig() admin.Config {
 	}
 }
 
+// zonesInUse are the zones of listeners, and whether one of them is for other
+// machines too.
+func (s *Server) zonesInUse() map[string]bool {
+	used := map[string]bool{}
+	for _, l := range s.ports.list() {
+		at, tcp := l.Addr().(*net.TCPAddr)
+		cfg := l.Config()
+		used[cfg.Zone] = used[cfg.Zone] || tcp && !at.IP.IsLoopback()
+	}
+	return used
+}
+
 // announce logs what a person wants to know at the start.
 func (s *Server) announce() {
 	log := s.opts.Log
@@ -104,9 +117,9 @@ func (s *Server) announce() {
 		log.Info("plugin is active", zap.String("plugin", p.Name), zap.String("version", p.Version),
 			zap.String("kind", p.Kind), zap.Strings("hooks", p.Hooks))
 	}
-	for name, z := range s.cfg.Zones {
-		switch {
-		case z.Access.BypassAuth, z.Access.Anonymous == access.AnonymousAllow:
+	for name, outside := range s.zonesInUse() {
+		switch z := s.cfg.Zones[name]; {
+		case outside && (z.Access.BypassAuth || z.Access.Anonymous == access.AnonymousAllow):
 			log.Warn("anonymous clients are accepted from everywhere", zap.String("zone", name))
 		case z.Access.Anonymous == access.AnonymousLoopback && s.hooks.ClientAuthenticate.Chain() == nil:
 			log.Warn("anonymous clients are accepted from this machine only, until an authentication plugin is loaded or allow_anonymous is true",

@@ -191,7 +191,8 @@ func (ChangePluginRequest_Change) EnumDescriptor() ([]byte, []int) {
 type ChangeListenerRequest struct {
 	state         protoimpl.MessageState       `protogen:"open.v1"`
 	Action        ChangeListenerRequest_Action `protobuf:"varint,1,opt,name=action,proto3,enum=dunlin.admin.v1.ChangeListenerRequest_Action" json:"action,omitempty"`
-	Id            string                       `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"` // "tcp:external"
+	Id            string                       `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`      // "tcp:external"
+	Kick          bool                         `protobuf:"varint,3,opt,name=kick,proto3" json:"kick,omitempty"` // stop and restart: its clients leave (0x98), those of other listeners stay
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -238,6 +239,13 @@ func (x *ChangeListenerRequest) GetId() string {
 		return x.Id
 	}
 	return ""
+}
+
+func (x *ChangeListenerRequest) GetKick() bool {
+	if x != nil {
+		return x.Kick
+	}
+	return false
 }
 
 type ShowConfigRequest struct {
@@ -2656,10 +2664,11 @@ var File_admin_proto protoreflect.FileDescriptor
 
 const file_admin_proto_rawDesc = "" +
 	"\n" +
-	"\vadmin.proto\x12\x0fdunlin.admin.v1\"\xc7\x01\n" +
+	"\vadmin.proto\x12\x0fdunlin.admin.v1\"\xdb\x01\n" +
 	"\x15ChangeListenerRequest\x12E\n" +
 	"\x06action\x18\x01 \x01(\x0e2-.dunlin.admin.v1.ChangeListenerRequest.ActionR\x06action\x12\x0e\n" +
-	"\x02id\x18\x02 \x01(\tR\x02id\"W\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\x12\x12\n" +
+	"\x04kick\x18\x03 \x01(\bR\x04kick\"W\n" +
 	"\x06Action\x12\x16\n" +
 	"\x12ACTION_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vACTION_STOP\x10\x01\x12\x10\n" +
