@@ -8,6 +8,7 @@ import (
 	"github.com/dunlinmq/dunlin/core/access"
 	"github.com/dunlinmq/dunlin/core/message"
 	"github.com/dunlinmq/dunlin/core/packet"
+	"github.com/dunlinmq/dunlin/core/store"
 )
 
 // A surge begins when the number has grown enough within the time, and is over
@@ -48,7 +49,7 @@ func TestFullStores(t *testing.T) {
 	if got := names(); got != "" {
 		t.Errorf("at the start: %s", got)
 	}
-	if err := n.retained.Put(&message.Message{Topic: "x", Payload: make([]byte, 98)}); err != nil {
+	if err := n.retained.Put(&message.Message{Topic: "x", Payload: make([]byte, 98)}, store.Memory); err != nil {
 		t.Fatal(err)
 	}
 	if err := n.guards.bans.Add(access.Ban{As: access.BanClientID, Who: "x"}); err != nil {
