@@ -38,6 +38,10 @@ func (w *world) do(line string) (string, error) {
 		if err := w.shut(f[0], parseWords(f[1:])); err != nil {
 			return "", err
 		}
+	case "store", "safe", "waiting", "broken", "full", "room", "crash", "keys":
+		if err := w.durable(f[0], parseWords(f[1:])); err != nil {
+			return "", err
+		}
 	case "stop":
 		w.env.Registry.EvictAll(packet.ServerShuttingDown)
 	default:

@@ -12,12 +12,10 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/dunlinmq/dunlin/core/access"
-	"github.com/dunlinmq/dunlin/core/broker"
 	"github.com/dunlinmq/dunlin/core/channel"
 	"github.com/dunlinmq/dunlin/core/hook"
 	"github.com/dunlinmq/dunlin/core/metrics"
 	"github.com/dunlinmq/dunlin/core/packet"
-	"github.com/dunlinmq/dunlin/core/registry"
 	"github.com/dunlinmq/dunlin/core/router"
 	"github.com/dunlinmq/dunlin/core/session"
 	"github.com/dunlinmq/dunlin/core/topicstore"
@@ -34,6 +32,7 @@ type world struct {
 	store *topicstore.Store
 	bans  *access.Bans
 	busy  bool
+	disk  *disk // nil: everything is in memory
 }
 
 var hookSpec = hook.Spec{Owner: "test"}
@@ -44,12 +43,8 @@ const start = int64(1_000_000 * time.Second)
 func newWorld() *world {
 	w := &world{now: start, env: &channel.Env{Hooks: new(hook.Points), Metrics: metrics.New(1), Log: zap.NewNop()}}
 	w.zone = defaultZone()
-	w.env.Router = router.New(router.Config{})
 	w.guard()
-	w.env.Broker = broker.New(broker.Config{Node: 1, Incarnation: 1}, w.env.Hooks, w.env.Router)
-	w.env.Registry = registry.New(registry.Config{
-		Hooks: w.env.Hooks, Router: w.env.Router, PublishWill: w.env.PublishWill, Redispatch: w.env.Broker.Redispatch,
-	})
+	w.build()
 	w.store = topicstore.New(topicstore.Config{})
 	return w
 }

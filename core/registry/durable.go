@@ -2,6 +2,7 @@ package registry
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -197,7 +198,7 @@ func (c *Client) Begin(b *router.Batch, t Terms) ([]*journal.Tx, error) {
 	d := c.durable
 	if d == nil {
 		if err := j.Fault(); err != nil {
-			return nil, errors.Join(ErrStore, err)
+			return nil, fmt.Errorf("%w: %w", ErrStore, err)
 		}
 		d = &durable{sid: c.reg.sids.Add(1), level: t.Level}
 		c.durable = d
