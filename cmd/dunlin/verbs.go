@@ -27,6 +27,10 @@ var verbs = map[string]verb{
 	"cert dev":     {example: "cert dev --host broker.example.org"},
 	"version":      {example: "version"},
 
+	"plugin new":   {example: "plugin new acme --lang rust --example acl", args: []completer{nothing}},
+	"plugin build": {example: "plugin build plugins/acme --out build/plugins"},
+	"plugin test":  {example: "plugin test build/acme/acme.wasm scenario.toml -o json"},
+
 	"ctl status":         {example: "ctl status -o wide"},
 	"ctl broker":         {example: "ctl broker"},
 	"ctl broker stats":   {example: "ctl broker stats"},

@@ -32,6 +32,10 @@ type keyed struct {
 	until time.Time // zero: no end
 }
 
+// NewKV returns an empty key space as a loaded plugin gets it, for what runs a
+// plugin outside of a broker.
+func NewKV(now func() time.Time) KV { return newKeys(now) }
+
 func newKeys(now func() time.Time) *keys { return &keys{now: now, values: map[string]keyed{}} }
 
 // live returns the entry of key; expired ones are removed. mu is held.
