@@ -36,6 +36,11 @@ func (c *encoder) put(i int, v *Verdict) {
 		c.started = true
 	}
 	c.w.Set(i, v.Action, v.Reason)
+	if v.Action == Pending {
+		c.scratch = contract.AppendPending(c.scratch[:0], uint64(v.token), millis(v.wait))
+		c.w.Put(i, contract.ExtPending, c.scratch)
+		return
+	}
 	if v.plain() {
 		return
 	}

@@ -14,10 +14,10 @@ type Host interface {
 	Call(c contract.HostCall) (result int64, data []byte)
 }
 
-// link is the plugin's way to its host. The goroutine that handles frames owns it.
+// link is the plugin's way to its host.
 var link struct {
-	host Host
-	seq  uint64 // of the frame that is being handled
+	host Host   // set before the first frame
+	seq  uint64 // of the frame that is being handled; its goroutine owns it
 }
 
 func hostCall(c contract.HostCall) int64 {
@@ -39,6 +39,10 @@ func hostPublish(rec []byte) int32 {
 		return int32(contract.ErrnoInvalid)
 	}
 	return int32(hostCall(contract.HostCall{Call: contract.CallPublish, Data: rec}))
+}
+
+func hostResume(token uint64, block []byte) int32 {
+	return int32(hostCall(contract.HostCall{Call: contract.CallResume, Seq: token, Data: block}))
 }
 
 func hostPut(record int, ttl int64) int32 {

@@ -13,6 +13,9 @@ func importLog(level int32, p unsafe.Pointer, n uint32)
 //go:wasmimport dunlin_pub publish
 func importPublish(p unsafe.Pointer, n uint32) int32
 
+//go:wasmimport dunlin_pending resume
+func importResume(token uint64, p unsafe.Pointer, n uint32) int32
+
 //go:wasmimport dunlin_topicstore put
 func importPut(record int32, ttl int64) int32
 
@@ -34,6 +37,10 @@ func hostLog(level int32, text string) {
 
 func hostPublish(rec []byte) int32 {
 	return importPublish(unsafe.Pointer(unsafe.SliceData(rec)), uint32(len(rec)))
+}
+
+func hostResume(token uint64, block []byte) int32 {
+	return importResume(token, unsafe.Pointer(unsafe.SliceData(block)), uint32(len(block)))
 }
 
 func hostPut(record int, ttl int64) int32 { return importPut(int32(record), ttl) }

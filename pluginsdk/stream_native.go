@@ -56,6 +56,7 @@ func runStream(s *service, st stream) error {
 		ended:  make(chan struct{}),
 		calls:  hostCalls{open: make(chan struct{}, openPublications), waiting: map[uint64]chan *pluginpb.Frame{}},
 	}
+	link.host = r
 	worked := make(chan error, 1)
 	go func() { worked <- r.work(s) }()
 	readErr := r.read(s)
@@ -109,7 +110,7 @@ func (r *session) work(s *service) error {
 
 // handle runs the plugin on one frame and answers it.
 func (r *session) handle(d *dispatcher, f *pluginpb.Frame) error {
-	link.host, link.seq = r, f.GetSeq()
+	link.seq = f.GetSeq()
 	block := d.frame(f.GetData(), int(f.GetN()))
 	answer := &pluginpb.Frame{Seq: f.GetSeq(), N: f.GetN(), Kind: pluginpb.Kind_KIND_VERDICTS, Data: block}
 	if f.GetKind() == pluginpb.Kind_KIND_OBSERVE {

@@ -15,6 +15,7 @@ const (
 	Allow    = contract.Allow    // accepted
 	Deny     = contract.Deny     // refused with Reason
 	Continue = contract.Continue // authentication: another exchange is needed
+	Pending  = contract.Pending  // decided later: made by Later
 	Drop     = contract.Drop     // messages: acknowledged, not routed
 	Rewrite  = contract.Rewrite  // pass with Message or Filters
 )
@@ -46,6 +47,9 @@ type Verdict struct {
 	Filters *FilterChange  // OnSubscribe, OnUnsubscribe with Rewrite
 	// Also are further messages to publish after this one (OnPublish, OnWill).
 	Also []Message
+
+	token Token         // with Pending
+	wait  time.Duration // with Pending
 }
 
 // Login is what authentication found out.

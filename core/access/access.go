@@ -47,21 +47,30 @@ func New(hooks *hook.Points) *Access { return &Access{hooks: hooks} }
 // Authenticate asks the chain who the client is; e carries the answer. The
 // first callback that does not answer Next decides. When nobody does, a client
 // is refused as soon as any authentication plugin is loaded, unless the zone
-// allows anonymous clients by name: fail closed.
-func (a *Access) Authenticate(p *Policy, e *hook.AuthEvent) {
-	chain := a.hooks.ClientAuthenticate.Chain()
-	if p.BypassAuth {
-		chain = nil
+// allows anonymous clients by name: fail closed. True: a callback decides later;
+// call it again with e when e.Park is settled.
+func (a *Access) Authenticate(p *Policy, e *hook.AuthEvent) (waits bool) {
+	loaded := a.hooks.ClientAuthenticate.Chain() != nil && !p.BypassAuth
+	if !p.BypassAuth {
+		waits = a.hooks.ClientAuthenticate.Walk(e.Park, func(ask hook.Intercept[hook.AuthEvent]) bool {
+			if e.Verdict == hook.Next {
+				ask(e)
+			}
+			return e.Verdict == hook.Next
+		})
 	}
-	for _, ask := range chain {
-		if ask(e); e.Verdict != hook.Next {
-			return
-		}
+	if !waits && e.Verdict == hook.Next {
+		undecided(p, e, loaded)
 	}
+	return waits
+}
+
+// undecided is the answer when no plugin has one.
+func undecided(p *Policy, e *hook.AuthEvent, loaded bool) {
 	switch {
 	case e.Method != "":
 		e.Verdict, e.Reason = hook.Deny, packet.BadAuthenticationMethod
-	case p.BypassAuth, p.Anonymous == AnonymousAllow, p.Anonymous == AnonymousLoopback && chain == nil && e.Client.Loopback():
+	case p.BypassAuth, p.Anonymous == AnonymousAllow, p.Anonymous == AnonymousLoopback && !loaded && e.Client.Loopback():
 		e.Verdict, e.Anonymous = hook.Allow, true
 	case e.Client.HasUsername:
 		e.Verdict, e.Reason = hook.Deny, packet.BadUserNameOrPassword
@@ -72,24 +81,18 @@ func (a *Access) Authenticate(p *Policy, e *hook.AuthEvent) {
 
 // Check decides es, which all belong to one client: each Verdict becomes Allow
 // or Deny. cache may be nil. now is Unix nanoseconds. The acl chain is asked
-// once for all that neither a permission list nor the cache decides.
-func (a *Access) Check(p *Policy, cache *Cache, now int64, es []hook.ACLEvent) {
-	chain := a.hooks.ClientCheckACL.Chain()
-	left := false
-	for i := range es {
-		if e := &es[i]; !decided(p, cache, now, e) {
-			if chain == nil {
-				settle(e, unasked(p, e))
-				continue
-			}
-			left = true
-		}
+// once for all that neither a permission list nor the cache decides. True: a
+// callback decides later; call it again with es when their Park is settled.
+func (a *Access) Check(p *Policy, cache *Cache, now int64, es []hook.ACLEvent) (waits bool) {
+	if len(es) == 0 {
+		return false
 	}
-	if !left {
-		return
+	park := es[0].Park
+	if !park.Resuming() && !a.open(p, cache, now, es) {
+		return false
 	}
-	for _, ask := range chain {
-		ask(es)
+	if a.hooks.ClientCheckACL.Walk(park, func(ask hook.InterceptMany[hook.ACLEvent]) bool { ask(es); return true }) {
+		return true
 	}
 	for i := range es {
 		e := &es[i]
@@ -101,6 +104,22 @@ func (a *Access) Check(p *Policy, cache *Cache, now int64, es []hook.ACLEvent) {
 		}
 		settle(e, unasked(p, e))
 	}
+	return false
+}
+
+// open decides what needs no plugin and tells whether anything is left.
+func (a *Access) open(p *Policy, cache *Cache, now int64, es []hook.ACLEvent) (left bool) {
+	loaded := a.hooks.ClientCheckACL.Chain() != nil
+	for i := range es {
+		if e := &es[i]; !decided(p, cache, now, e) {
+			if !loaded {
+				settle(e, unasked(p, e))
+				continue
+			}
+			left = true
+		}
+	}
+	return left
 }
 
 // unasked is what holds when nobody decides. What the node says about itself is

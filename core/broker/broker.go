@@ -50,22 +50,30 @@ func New(cfg Config, hooks *hook.Points, r *router.Router) *Broker {
 // Reason say what came of it: Allow with Success or NoMatchingSubscribers, Drop
 // with Success, or Deny with a code >= 0x80. Messages are in the mailboxes of
 // their subscribers when Publish returns, so the caller may acknowledge; they
-// are written when the batch is flushed.
-func (k *Broker) Publish(b *router.Batch, es []hook.PublishEvent) {
-	k.number(b, es)
-	for i := range es {
-		if es[i].Msg.Origin != message.OriginSys && passes(es[i].Verdict) {
-			b.Count.MessagesPublish++
-		}
+// are written when the batch is flushed. True: a hook decides later and nothing
+// has been routed; call it again with es when their Park is settled.
+func (k *Broker) Publish(b *router.Batch, es []hook.PublishEvent) (waits bool) {
+	if len(es) == 0 {
+		return false
 	}
-	k.stopLoops(es)
-	for _, fold := range k.hooks.MessagePublish.Chain() {
-		fold(es)
+	park := es[0].Park
+	if !park.Resuming() {
+		k.number(b, es)
+		for i := range es {
+			if es[i].Msg.Origin != message.OriginSys && passes(es[i].Verdict) {
+				b.Count.MessagesPublish++
+			}
+		}
+		k.stopLoops(es)
+	}
+	if k.hooks.MessagePublish.Walk(park, func(fold hook.InterceptMany[hook.PublishEvent]) bool { fold(es); return true }) {
+		return true
 	}
 	k.retain(b, es)
 	for i := range es {
 		k.route(b, &es[i])
 	}
+	return false
 }
 
 // PublishOne is Publish for a publisher that is not a client.

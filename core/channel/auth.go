@@ -14,8 +14,12 @@ func authData(p packet.Props) []byte {
 // another AUTH exchange, or ends it.
 func (c *Channel) authenticate(io *IO, t *turn, e *hook.AuthEvent) {
 	c.pending.auth = e
+	e.Park = c.parking(c.env.Hooks.ClientAuthenticate.Chain() != nil)
+	if c.env.Access.Authenticate(&c.zone.Access, e) {
+		c.wait.step = func(io *IO, t *turn) { c.authenticate(io, t, e) }
+		return
+	}
 	t.count.ClientAuthenticate++
-	c.env.Access.Authenticate(&c.zone.Access, e)
 	c.env.Access.Judged(&c.zone.Access, e, io.Batch.Now)
 	countAuth(t.count, e)
 	switch {
@@ -69,17 +73,27 @@ func (c *Channel) handleAuth(io *IO, t *turn, p *packet.Auth) *fault {
 	return &fault{packet.ProtocolError, "AUTH out of place"}
 }
 
-// reauthenticate carries one exchange of a connected client [MQTT-4.12.1]. Its
-// traffic goes on meanwhile.
+// reauthenticate carries one exchange of a connected client [MQTT-4.12.1]. Deliveries
+// go on meanwhile.
 func (c *Channel) reauthenticate(io *IO, e *hook.AuthEvent) *fault {
-	fresh := *c.client // events may hold the old facts
-	e.Client, e.Reauth = &fresh, true
+	if e.Client == nil {
+		fresh := *c.client // events may hold the old facts
+		e.Client, e.Reauth = &fresh, true
+		e.Park = c.parking(true)
+	}
+	if c.env.Access.Authenticate(&c.zone.Access, e) {
+		c.wait.step = func(io *IO, _ *turn) {
+			if f := c.reauthenticate(io, e); f != nil {
+				c.fail(io, f)
+			}
+		}
+		return nil
+	}
 	io.Batch.Count.ClientAuthenticate++
-	c.env.Access.Authenticate(&c.zone.Access, e)
 	countAuth(&io.Batch.Count, e)
 	switch e.Verdict {
 	case hook.Allow:
-		c.client, c.reauth = &fresh, nil
+		c.client, c.reauth = e.Client, nil
 		c.lists.Clear()
 		if c.cache != nil {
 			c.cache.Clear()

@@ -91,6 +91,8 @@ type Channel struct {
 	aliveFor int64      // nanoseconds without a packet after which it is gone; 0: for ever
 	held     bool       // the socket's backlog is above the zone's limit
 	rates    *rates     // nil: not connected, or the zone limits nothing
+	wait     wait       // for verdicts that come later
+	throttle int64      // a plugin lets nothing be read until then, Unix nanoseconds
 
 	mail mail
 }
@@ -127,6 +129,7 @@ type turn struct {
 	pubs    []hook.PublishEvent
 	taken   []taken
 	acl     []hook.ACLEvent
+	denied  bool // the acl refused one of pubs
 	msgs    []*message.Message
 	deliver []hook.DeliverEvent
 	places  []uint64
@@ -157,10 +160,11 @@ func (c *Channel) settle(io *IO, t *turn) {
 	if c.state == connected {
 		c.pumpReplays(io, t)
 	}
+	now := io.Batch.Now
 	// A client that reads nothing of what its own packets are answered with is
 	// not read any more: deliveries stop at MaxBacklog, so only answers get here.
-	io.Pause = c.state == claiming || io.Backlog+len(io.Out) > 2*c.zone.MaxBacklog || c.rates.pausedUntil(io.Batch.Now) > 0 || c.overdue()
-	io.Deadline = c.deadline(io.Batch.Now)
+	io.Pause = c.state == claiming || c.wait.on() || io.Backlog+len(io.Out) > 2*c.zone.MaxBacklog || c.pausedUntil(now) > 0 || c.overdue()
+	io.Deadline = c.deadline(now)
 }
 
 // Input handles the whole packets at the start of b and returns how many bytes
@@ -170,32 +174,34 @@ func (c *Channel) Input(io *IO, b []byte) (n int) {
 	t := c.start(io)
 	defer c.finish(io, t)
 	t.decoder.Version, t.decoder.MaxSize = c.version, c.zone.MaxPacketSize
-	for n < len(b) && c.state != closed && c.state != claiming && !c.slowed(io.Batch.Now, b[n]) {
+	for n < len(b) && c.reads() && !c.slowed(io.Batch.Now, b[n]) {
 		p, used, err := t.decoder.Next(b[n:])
 		if err != nil {
-			c.flush(io, t)
-			c.version = t.decoder.Version
-			c.malformed(io, err)
+			if c.flush(io, t); !c.wait.on() {
+				c.version = t.decoder.Version
+				c.malformed(io, err)
+			}
 			break
 		}
 		if used == 0 {
 			break
 		}
+		pub, _ := p.(*packet.Publish)
+		if pub == nil || c.state != connected {
+			if c.flush(io, t); c.wait.on() {
+				break // the packet comes again
+			}
+		}
 		n += used
 		c.rates.spend(p, used)
 		t.count.PacketsReceived++
 		c.lastSeen = io.Batch.Now
-		if pub, ok := p.(*packet.Publish); ok && c.state == connected {
-			if f := c.take(io, t, pub); f != nil {
-				t.count.PacketsPublishError++
-				c.flush(io, t)
-				c.fail(io, f)
-			}
-			continue
-		}
-		c.flush(io, t)
-		if c.state != closed {
+		switch {
+		case c.state == closed:
+		case pub == nil || c.state != connected:
 			c.handle(io, t, p)
+		default:
+			c.collect(io, t, pub)
 		}
 	}
 	c.flush(io, t)
@@ -205,6 +211,9 @@ func (c *Channel) Input(io *IO, b []byte) (n int) {
 	}
 	return n
 }
+
+// reads tells whether the channel takes another packet now.
+func (c *Channel) reads() bool { return c.state != closed && c.state != claiming && !c.wait.on() }
 
 // fault is why a connection is ended by the server.
 type fault struct {
@@ -274,6 +283,7 @@ func (c *Channel) Run(io *IO) {
 	case c.state == claiming:
 		c.collectClaim(io, t)
 	}
+	c.resume(io, t)
 	if c.state == connected {
 		c.redeem(io)
 	}
@@ -287,6 +297,7 @@ func (c *Channel) Tick(io *IO) {
 	t := c.start(io)
 	defer c.finish(io, t)
 	now := io.Batch.Now
+	c.resume(io, t)
 	switch {
 	case c.state == closed:
 	case c.state != connected:
@@ -294,7 +305,7 @@ func (c *Channel) Tick(io *IO) {
 			c.env.late.Add(1)
 			c.close(io)
 		}
-	case c.aliveFor > 0 && now >= c.lastSeen+c.aliveFor:
+	case c.aliveFor > 0 && now >= c.lastSeen+c.aliveFor && !c.wait.on():
 		c.fail(io, &fault{packet.KeepAliveTimeout, "no packet within 1.5 times the keep alive"})
 	case !c.client.ExpiresAt.IsZero() && now >= c.client.ExpiresAt.UnixNano():
 		c.fail(io, &fault{packet.MaximumConnectTime, "the login has expired"})
@@ -311,8 +322,8 @@ func (c *Channel) deadline(now int64) int64 {
 	case closed:
 		return 0
 	case connected:
-		at := earlier(c.sess.NextTick(), c.rates.pausedUntil(now))
-		if c.aliveFor > 0 {
+		at := earlier(earlier(c.sess.NextTick(), c.pausedUntil(now)), c.wait.deadline())
+		if c.aliveFor > 0 && !c.wait.on() {
 			at = earlier(at, c.lastSeen+c.aliveFor)
 		}
 		if !c.client.ExpiresAt.IsZero() {
@@ -322,7 +333,10 @@ func (c *Channel) deadline(now int64) int64 {
 	case claiming:
 		return 0 // the owner's own timers end its hold
 	}
-	return c.lastSeen + int64(c.zone.IdleTimeout)
+	if c.wait.on() {
+		return c.wait.deadline()
+	}
+	return max(c.lastSeen, c.throttle) + int64(c.zone.IdleTimeout)
 }
 
 // earlier is the earlier of two times of which 0 means never.

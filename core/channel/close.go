@@ -89,8 +89,10 @@ func (c *Channel) Lost(io *IO, err error) {
 // ErrServerShutdown as the error of Lost says that the server has stopped.
 var ErrServerShutdown = errors.New("server is shutting down")
 
-// abandon makes sure that a claim that is answered later is given back.
+// abandon makes sure that a claim that is answered later is given back, and gives
+// up what waits for plugins.
 func (c *Channel) abandon(b *router.Batch) {
+	c.forgo()
 	c.mail.mu.Lock()
 	claim := c.mail.claim
 	c.mail.claim, c.mail.lost = nil, true
@@ -130,6 +132,7 @@ func (c *Channel) handleDisconnect(io *IO, p *packet.Disconnect) *fault {
 // depart leaves the session: to a waiting connection, to the registry, or to its
 // end. abnormal publishes the will.
 func (c *Channel) depart(io *IO, code packet.ReasonCode, word string, abnormal bool) {
+	c.forgo()
 	c.sess.Detach()
 	for _, r := range c.replays {
 		r.source.Close()

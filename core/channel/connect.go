@@ -36,13 +36,26 @@ func (c *Channel) handleConnect(io *IO, t *turn, p *packet.Connect) {
 	}
 	c.describe(p)
 	t.count.ClientConnect++
-	ev := hook.ConnectEvent{Client: c.client, Packet: p}
-	for _, ask := range c.env.Hooks.ClientConnect.Chain() {
-		if ask(&ev); ev.Reason >= packet.UnspecifiedError {
-			c.refuse(io, &fault{ev.Reason, ev.Text})
-			return
+	c.introduce(io, t, &hook.ConnectEvent{Client: c.client, Packet: p, Park: c.parking(c.env.Hooks.ClientConnect.Chain() != nil)})
+}
+
+// introduce asks the client.connect hooks and goes on with the steps behind them.
+func (c *Channel) introduce(io *IO, t *turn, ev *hook.ConnectEvent) {
+	p := ev.Packet
+	if c.env.Hooks.ClientConnect.Walk(ev.Park, func(ask hook.Intercept[hook.ConnectEvent]) bool {
+		if ev.Reason < packet.UnspecifiedError {
+			ask(ev)
 		}
+		return ev.Reason < packet.UnspecifiedError
+	}) {
+		c.wait.step = func(io *IO, t *turn) { c.introduce(io, t, ev) }
+		return
 	}
+	if ev.Reason >= packet.UnspecifiedError {
+		c.refuse(io, &fault{ev.Reason, ev.Text})
+		return
+	}
+	c.slowDown(io.Batch.Now, ev.Throttle)
 	c.pending = &handshake{packet: p}
 	for _, step := range []func(*packet.Connect) *fault{c.checkClientID, c.checkWill, c.checkMethod} {
 		if f := step(p); f != nil {

@@ -93,57 +93,117 @@ func (c *Channel) messageOf(io *IO, t *turn, p *packet.Publish) *message.Message
 	return m
 }
 
+// collect takes one PUBLISH of a connected client.
+func (c *Channel) collect(io *IO, t *turn, p *packet.Publish) {
+	if f := c.take(io, t, p); f != nil {
+		t.count.PacketsPublishError++
+		if c.flush(io, t); c.wait.on() {
+			c.failAfter(f)
+			return
+		}
+		c.fail(io, f)
+	}
+}
+
 // flush authorises, publishes and acknowledges what take has collected. Nothing
-// is acknowledged before it is taken by every subscriber's mailbox.
+// is acknowledged before it is taken by every subscriber's mailbox. Each of the
+// steps may have to wait for a plugin.
 func (c *Channel) flush(io *IO, t *turn) {
 	if len(t.taken) == 0 {
 		return
 	}
-	if c.state == connected {
-		mark := io.Batch.Mark()
-		denied := c.authorise(io, t)
-		c.env.Broker.Publish(io.Batch, t.pubs)
-		c.routed(t)
-		t.countDenied()
-		c.acknowledge(io, t, mark)
-		if denied && c.zone.ACLDenyDisconnect {
-			c.fail(io, &fault{packet.NotAuthorized, "publish denied"})
+	if c.state != connected {
+		t.forget()
+		return
+	}
+	park := c.parking(c.env.Hooks.MessagePublish.Chain() != nil || c.env.Hooks.ClientCheckACL.Chain() != nil)
+	if park != nil {
+		for i := range t.pubs {
+			t.pubs[i].Park = park
 		}
 	}
-	clear(t.pubs)
-	t.pubs, t.taken = t.pubs[:0], t.taken[:0]
-}
-
-// authorise marks the events that the client may not publish.
-func (c *Channel) authorise(io *IO, t *turn) (denied bool) {
-	if c.env.Access.Trivial(&c.zone.Access, c.client) {
-		if !c.zone.Access.EnableACL || c.client.Superuser {
-			return false
-		}
-		if !t.aboutNode() {
-			t.count.ClientCheckACL += uint64(len(t.pubs))
-			t.count.ClientACLAllow += uint64(len(t.pubs))
-			return false
-		}
+	if c.allowed(t) {
+		c.distribute(io, t)
+		return
 	}
 	t.acl = t.acl[:0]
 	for i := range t.pubs {
 		m := t.pubs[i].Msg
 		t.acl = append(t.acl, hook.ACLEvent{
-			Client: c.client, Action: hook.Publish, Topic: m.Topic[len(c.mount):], QoS: m.QoS, Retain: m.Retain, Lists: &c.lists,
+			Client: c.client, Action: hook.Publish, Topic: m.Topic[len(c.mount):], QoS: m.QoS, Retain: m.Retain, Lists: &c.lists, Park: park,
 		})
 	}
-	c.env.Access.Check(&c.zone.Access, c.cache, io.Batch.Now, t.acl)
+	c.authorise(io, t)
+}
+
+// allowed tells whether the client may publish all of the batch without a look at
+// the topics.
+func (c *Channel) allowed(t *turn) bool {
+	switch {
+	case !c.env.Access.Trivial(&c.zone.Access, c.client):
+		return false
+	case !c.zone.Access.EnableACL || c.client.Superuser:
+		return true
+	case t.aboutNode():
+		return false
+	}
+	t.count.ClientCheckACL += uint64(len(t.pubs))
+	t.count.ClientACLAllow += uint64(len(t.pubs))
+	return true
+}
+
+// forget ends a batch of PUBLISHes.
+func (t *turn) forget() {
+	clear(t.pubs)
+	t.pubs, t.taken, t.denied = t.pubs[:0], t.taken[:0], false
+}
+
+// postpone puts the batch of t and its next step off until the verdicts are there.
+func (c *Channel) postpone(t *turn, step func(io *IO, t *turn)) {
+	pubs, taken, acl, denied := t.pubs, t.taken, t.acl, t.denied
+	t.pubs, t.taken, t.acl, t.denied = nil, nil, nil, false
+	c.wait.held = taken
+	c.wait.step = func(io *IO, t *turn) {
+		t.pubs, t.taken, t.acl, t.denied = pubs, taken, acl, denied
+		step(io, t)
+	}
+}
+
+// authorise marks the events that the client may not publish.
+func (c *Channel) authorise(io *IO, t *turn) {
+	if c.env.Access.Check(&c.zone.Access, c.cache, io.Batch.Now, t.acl) {
+		c.postpone(t, c.authorise)
+		return
+	}
 	countACL(t.count, &c.zone.Access, t.acl)
 	for i := range t.acl {
 		if a := &t.acl[i]; a.Verdict == hook.Deny {
-			denied = true
+			t.denied = true
 			t.pubs[i].Verdict, t.pubs[i].Reason, t.pubs[i].Text = hook.Deny, a.Reason, a.Text
 			t.count.PacketsPublishAuthError++
 		}
 	}
 	clear(t.acl)
-	return denied
+	c.distribute(io, t)
+}
+
+// distribute publishes the events and acknowledges them.
+func (c *Channel) distribute(io *IO, t *turn) {
+	mark := io.Batch.Mark()
+	if c.env.Broker.Publish(io.Batch, t.pubs) {
+		c.postpone(t, c.distribute)
+		return
+	}
+	c.routed(t)
+	t.countDenied()
+	for i := range t.pubs {
+		c.slowDown(io.Batch.Now, t.pubs[i].Throttle)
+	}
+	c.acknowledge(io, t, mark)
+	if t.denied && c.zone.ACLDenyDisconnect {
+		c.fail(io, &fault{packet.NotAuthorized, "publish denied"})
+	}
+	t.forget()
 }
 
 // aboutNode tells whether a PUBLISH is to $SYS, which is not for everybody.

@@ -95,6 +95,9 @@ func (z *Zone) newRates(now int64) *rates {
 // from then.
 func (c *Channel) slowed(now int64, first byte) bool {
 	r, l := c.rates, &c.zone.Limits
+	if c.throttle > now {
+		return true
+	}
 	if r == nil {
 		return false
 	}

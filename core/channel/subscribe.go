@@ -23,30 +23,70 @@ func (c *Channel) handleSubscribe(io *IO, t *turn, p *packet.Subscribe) *fault {
 	if !c.takes(&packet.Suback{PacketID: p.PacketID, Codes: make([]packet.ReasonCode, len(p.Filters))}) {
 		return tooSmall
 	}
-	id, _ := p.Props.Varint(packet.PropSubscriptionID)
 	t.count.ClientSubscribe++
-	ev := hook.SubscribeEvent{Client: c.client, Props: p.Props, Filters: p.Filters, Codes: make([]packet.ReasonCode, len(p.Filters))}
-	if chain := c.env.Hooks.ClientSubscribe.Chain(); chain != nil {
-		for _, ask := range chain {
-			ask(&ev)
+	ev := &hook.SubscribeEvent{Client: c.client, Props: p.Props, Filters: p.Filters, Codes: make([]packet.ReasonCode, len(p.Filters))}
+	ev.Park = c.parking(c.env.Hooks.ClientSubscribe.Chain() != nil || c.env.Hooks.ClientCheckACL.Chain() != nil)
+	return c.fold(io, t, &subscribing{SubscribeEvent: ev, packet: p})
+}
+
+// subscribing is a SUBSCRIBE on its way.
+type subscribing struct {
+	*hook.SubscribeEvent
+	packet *packet.Subscribe
+	acl    []hook.ACLEvent // of the filters that stood
+	at     []int           // and their places
+}
+
+// fold asks the client.subscribe hooks and goes on with the steps behind them.
+func (c *Channel) fold(io *IO, t *turn, s *subscribing) *fault {
+	if c.env.Hooks.ClientSubscribe.Walk(s.Park, func(ask hook.Intercept[hook.SubscribeEvent]) bool { ask(s.SubscribeEvent); return true }) {
+		c.later(func(io *IO, t *turn) *fault { return c.fold(io, t, s) })
+		return nil
+	}
+	for i := range s.Filters {
+		if s.Codes[i] < packet.UnspecifiedError {
+			s.Codes[i] = c.checkFilter(&s.Filters[i])
 		}
 	}
-	for i := range ev.Filters {
-		if ev.Codes[i] < packet.UnspecifiedError {
-			ev.Codes[i] = c.checkFilter(&ev.Filters[i])
+	for i, f := range s.Filters {
+		if s.Codes[i] < packet.UnspecifiedError {
+			_, inner, _ := topic.ParseShare(f.Filter)
+			s.acl = append(s.acl, hook.ACLEvent{Client: c.client, Action: hook.Subscribe, Topic: inner, QoS: f.QoS, Lists: &c.lists, Park: s.Park})
+			s.at = append(s.at, i)
 		}
 	}
-	denied := c.authoriseSubscribe(io, &ev)
+	return c.settleSubscribe(io, t, s)
+}
+
+// later makes step what is done when the verdicts are there.
+func (c *Channel) later(step func(io *IO, t *turn) *fault) {
+	c.wait.step = func(io *IO, t *turn) {
+		if f := step(io, t); f != nil {
+			c.fail(io, f)
+		}
+	}
+}
+
+// settleSubscribe asks the acl for the filters that still stand, subscribes and
+// answers.
+func (c *Channel) settleSubscribe(io *IO, t *turn, s *subscribing) *fault {
+	if c.env.Access.Check(&c.zone.Access, c.cache, io.Batch.Now, s.acl) {
+		c.later(func(io *IO, t *turn) *fault { return c.settleSubscribe(io, t, s) })
+		return nil
+	}
+	countACL(t.count, &c.zone.Access, s.acl)
+	denied := s.judge()
+	id, _ := s.packet.Props.Varint(packet.PropSubscriptionID)
 	from, mark := len(io.Out), io.Batch.Mark()
 	var fresh []hook.RetainedReadEvent
-	for i := range ev.Filters {
-		if ev.Codes[i] < packet.UnspecifiedError {
-			ev.Codes[i], fresh = c.subscribe(io.Batch, &ev.Filters[i], id, fresh)
+	for i := range s.Filters {
+		if s.Codes[i] < packet.UnspecifiedError {
+			s.Codes[i], fresh = c.subscribe(io.Batch, &s.Filters[i], id, fresh)
 		}
-		ev.Codes[i] = ev.Codes[i].For(packet.TypeSuback)
-		countSubscribe(t.count, ev.Codes[i])
+		s.Codes[i] = s.Codes[i].For(packet.TypeSuback)
+		countSubscribe(t.count, s.Codes[i])
 	}
-	io.Out = packet.Append(io.Out, c.version, &packet.Suback{PacketID: p.PacketID, Codes: ev.Codes})
+	io.Out = packet.Append(io.Out, c.version, c.suback(s))
 	c.promise(io, from, mark)
 	t.count.PacketsSubackSent++
 	c.readRetained(fresh)
@@ -54,6 +94,35 @@ func (c *Channel) handleSubscribe(io *IO, t *turn, p *packet.Subscribe) *fault {
 		return &fault{packet.NotAuthorized, "subscribe denied"}
 	}
 	return nil
+}
+
+// judge writes what the acl refused into the codes.
+func (s *subscribing) judge() (denied bool) {
+	for j := range s.acl {
+		a := &s.acl[j]
+		if a.Verdict != hook.Deny {
+			continue
+		}
+		denied = true
+		s.Codes[s.at[j]] = packet.NotAuthorized
+		if a.Reason.Failed() {
+			s.Codes[s.at[j]] = a.Reason
+		}
+		if s.Text == "" {
+			s.Text = a.Text
+		}
+	}
+	return denied
+}
+
+// suback is the answer, with the reason of a refusal if the client wants it and
+// can take it [MQTT-3.9.2-1].
+func (c *Channel) suback(s *subscribing) *packet.Suback {
+	ack := &packet.Suback{PacketID: s.packet.PacketID, Codes: s.Codes}
+	if ack.Props = c.reasonString(&fault{text: s.Text}); ack.Props != nil && !c.takes(ack) {
+		ack.Props = nil
+	}
+	return ack
 }
 
 // checkFilter applies the zone's capabilities; 0 means it passes.
@@ -75,34 +144,6 @@ func (c *Channel) checkFilter(f *packet.Filter) packet.ReasonCode {
 // does not know shared subscriptions [MQTT-4.7.1-1] [MQTT-4.7.3-1].
 func illFormed(filter string) bool {
 	return filter == "" || topic.ValidateFilter(filter) != nil && topic.ValidateFilter("/"+filter) != nil
-}
-
-// authoriseSubscribe asks the acl for the filters that still stand.
-func (c *Channel) authoriseSubscribe(io *IO, ev *hook.SubscribeEvent) (denied bool) {
-	acl := make([]hook.ACLEvent, 0, len(ev.Filters))
-	at := make([]int, 0, len(ev.Filters))
-	for i, f := range ev.Filters {
-		if ev.Codes[i] < packet.UnspecifiedError {
-			_, inner, _ := topic.ParseShare(f.Filter)
-			acl = append(acl, hook.ACLEvent{Client: c.client, Action: hook.Subscribe, Topic: inner, QoS: f.QoS, Lists: &c.lists})
-			at = append(at, i)
-		}
-	}
-	if len(acl) == 0 {
-		return false
-	}
-	c.env.Access.Check(&c.zone.Access, c.cache, io.Batch.Now, acl)
-	countACL(&io.Batch.Count, &c.zone.Access, acl)
-	for j := range acl {
-		if acl[j].Verdict == hook.Deny {
-			denied = true
-			ev.Codes[at[j]] = packet.NotAuthorized
-			if acl[j].Reason.Failed() {
-				ev.Codes[at[j]] = acl[j].Reason
-			}
-		}
-	}
-	return denied
 }
 
 // subscribe stores one subscription and remembers it in fresh if retained

@@ -30,6 +30,7 @@ type ConnectEvent struct {
 	Text   string // reason string for a 5.0 client
 	// Throttle is for how long the client is not to be read; callbacks may raise it.
 	Throttle time.Duration
+	Park     *Parking // where the client can wait for the verdict; nil: it cannot
 }
 
 // AuthEvent asks who a client is. The first callback that does not answer Next
@@ -41,6 +42,7 @@ type AuthEvent struct {
 	Data     []byte // Authentication Data of the CONNECT or AUTH packet
 	Reauth   bool   // a re-authentication of a connected client [MQTT-4.12.1]
 	State    any    // belongs to the callback that answered Continue; carried to its next call
+	Park     *Parking
 
 	Verdict Verdict
 	Reason  packet.ReasonCode // with Deny; 0 means NotAuthorized
@@ -58,6 +60,7 @@ type ACLEvent struct {
 	QoS    byte
 	Retain bool
 	Lists  *Lists // of the client's connection; nil: lists are not kept
+	Park   *Parking
 
 	Verdict  Verdict
 	Reason   packet.ReasonCode // with Deny; 0 means NotAuthorized
@@ -76,6 +79,8 @@ type SubscribeEvent struct {
 	Props   packet.Props
 	Filters []packet.Filter
 	Codes   []packet.ReasonCode // one a filter; >= 0x80 refuses it
+	Text    string              // of a refusal: reason string for a 5.0 client
+	Park    *Parking
 }
 
 // UnsubscribeEvent is one UNSUBSCRIBE; a callback may change the filters.
@@ -91,6 +96,7 @@ type UnsubscribeEvent struct {
 type PublishEvent struct {
 	Client *Client // nil for messages that no client sent
 	Msg    *message.Message
+	Park   *Parking
 
 	Verdict Verdict           // Next and Allow both pass
 	Reason  packet.ReasonCode // with Deny; 0 means NotAuthorized

@@ -19,7 +19,11 @@ type asking struct {
 
 // ask asks plugin p about the events of one socket read: one call for all that
 // are in scope, more only above the limits of a frame.
-func ask[E any](p *loaded, k contract.Hook, es []E, o *event.Ops[E]) {
+func ask[E any](p *loaded, k contract.Hook, es []E, o *event.Ops[E]) { askAgain(p, k, es, o, 0) }
+
+// askAgain is ask about events of which the plugin was asked so often before, and
+// was lost before it decided.
+func askAgain[E any](p *loaded, k contract.Hook, es []E, o *event.Ops[E], asked int) {
 	v := p.acquire()
 	if v == nil {
 		return
@@ -36,7 +40,7 @@ func ask[E any](p *loaded, k contract.Hook, es []E, o *event.Ops[E]) {
 	if i == len(es) {
 		return
 	}
-	t := turn[E]{plugin: p, version: v, hook: h, es: es, ops: o, asking: p.asking()}
+	t := turn[E]{plugin: p, version: v, hook: h, es: es, ops: o, asking: p.asking(), asked: asked}
 	defer p.done(t.asking)
 	for i < len(es) {
 		i = t.fill(i)
@@ -53,6 +57,7 @@ type turn[E any] struct {
 	hook    *event.Binding
 	es      []E
 	ops     *event.Ops[E]
+	asked   int
 	*asking
 }
 
@@ -85,7 +90,7 @@ func (t *turn[E]) carry() {
 	c := &t.call
 	c.Reset()
 	c.Hook, c.Frame, c.N, c.Hops = t.hook.Hook, t.enc.Frame(), len(t.at), t.enc.Hops
-	c.Key = t.ops.Key(&t.es[t.at[0]])
+	c.Key, c.parked = t.ops.Key(&t.es[t.at[0]]), t.version.parked
 	if t.ops.Records != nil {
 		c.Records = t.ops.Records(&t.plugin.party, t.es, t.at)
 	}
@@ -96,7 +101,12 @@ func (t *turn[E]) carry() {
 	for r, i := range t.at {
 		var fault error
 		ans.Verdict, fault = c.Verdict(r)
-		if fault == nil {
+		switch {
+		case fault != nil:
+		case ans.Action == contract.Pending:
+			t.park(c.ticketOf(r), &t.es[i])
+			continue
+		default:
 			t.ops.Apply(ans, &t.es[i])
 			continue
 		}

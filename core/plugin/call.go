@@ -1,7 +1,9 @@
 package plugin
 
 import (
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
@@ -27,6 +29,13 @@ type Call struct {
 	Hops uint8
 	// Records are the topicstore services of a retained call; nil otherwise.
 	Records Records
+	// Guest names the guest instance or process that answers, unique within the
+	// version. The transport sets it before Take: what the guest puts off it alone
+	// can decide. The manager sets it to send a frame to that guest only.
+	Guest uint64
+
+	parked  *parked   // where Take registers what is put off; nil: nothing can be
+	tickets []*ticket // what was put off
 
 	// Owned by the transport while Instance.Call runs.
 	parts  []part
@@ -60,7 +69,60 @@ func (c *Call) Take(from, n int, block []byte) error {
 	if err := p.verdicts.Load(frame, n, block); err != nil {
 		return err
 	}
+	if err := c.putOff(from, n, frame, &p.verdicts); err != nil {
+		return err
+	}
 	c.used++
+	return nil
+}
+
+// putOff registers the records whose verdict comes later, before the guest can
+// say anything about them.
+func (c *Call) putOff(from, n int, frame []byte, vs *contract.Verdicts) error {
+	var ts []*ticket
+	for i := range n {
+		d := vs.At(i)
+		if d.Action != contract.Pending {
+			continue
+		}
+		r, err := recordAt(frame, i)
+		if err != nil {
+			return err
+		}
+		if t := c.pending(from+i, r, d, time.Now()); t != nil {
+			ts = append(ts, t)
+		}
+	}
+	if ts == nil {
+		return nil
+	}
+	if c.parked == nil {
+		return errors.New("a verdict was put off that nobody can wait for")
+	}
+	if err := c.parked.add(ts); err != nil {
+		return err
+	}
+	c.tickets = append(c.tickets, ts...)
+	return nil
+}
+
+// recordAt is record i of a frame.
+func recordAt(frame []byte, i int) (r contract.Record, err error) {
+	for range i + 1 {
+		if r, frame, err = contract.Split(frame); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+// ticketOf is the ticket of a record; nil: it was not put off.
+func (c *Call) ticketOf(record int) *ticket {
+	for _, t := range c.tickets {
+		if t.record == record {
+			return t
+		}
+	}
 	return nil
 }
 

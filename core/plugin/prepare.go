@@ -21,6 +21,7 @@ type prepared struct {
 	kind      string
 	transport Transport
 	hooks     []manifest.Hook // with the operator's overrides
+	parked    *parked
 }
 
 // prepare reads and checks all files of plugin name. services are what the
@@ -39,6 +40,8 @@ func (h *host) prepare(name string, services Services, log *zap.Logger) (*prepar
 		return nil, err
 	}
 	m := pkg.Manifest
+	p.parked = &parked{}
+	services.Parked = p.parked
 	p.spec = &Spec{
 		Name: name, Manifest: m, Hooks: specs(pkg.Hooks), Code: pkg.Code, SHA256: pkg.SHA256, Path: pkg.Path, Config: pkg.Config,
 		Grants: pkg.Grants, Services: services.only(m.Capabilities), Node: h.Node, Version: h.Version,
@@ -94,7 +97,7 @@ func (p *prepared) open(ctx context.Context) (*version, error) {
 		return nil, err
 	}
 	v := &version{
-		spec: p.spec, inst: inst, kind: p.kind, blocking: p.transport.Blocking(),
+		spec: p.spec, inst: inst, kind: p.kind, parked: p.parked, blocking: p.transport.Blocking(),
 		maxRecords: max(1, p.transport.MaxRecords()), drained: make(chan struct{}), replaced: make(chan struct{}),
 	}
 	v.ctx, v.cancel = context.WithCancel(context.Background())

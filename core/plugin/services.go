@@ -75,6 +75,8 @@ type Services struct {
 	Metrics Metrics
 	// TopicStore says that the capability "topicstore" is granted.
 	TopicStore bool
+	// Parked takes what guests decide later; every plugin has it.
+	Parked Parked
 	// Now is the host's clock.
 	Now func() time.Time
 }

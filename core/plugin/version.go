@@ -25,6 +25,7 @@ type version struct {
 	set        contract.HookSet
 	ctx        context.Context // of calls; ends when the version is closed for good
 	cancel     context.CancelFunc
+	parked     *parked // events that it has put off
 
 	// users counts the calls that run, minus closing once the version is closed.
 	users    atomic.Int64
@@ -72,6 +73,7 @@ func (v *version) stop(patience time.Duration) {
 		v.cancel()
 		<-v.drained
 	}
+	v.parked.close()
 }
 
 // close frees the instance of a version that was stopped.
@@ -96,6 +98,8 @@ type loaded struct {
 	cur    atomic.Pointer[version] // nil: unloaded
 	faults atomic.Uint64           // records that on_error answered
 	loops  atomic.Uint64           // publications refused for their hops
+
+	overdue atomic.Uint64 // events refused because a verdict that was put off never came
 
 	queue *queue // of observed events
 

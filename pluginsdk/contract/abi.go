@@ -23,25 +23,27 @@ const (
 	ModuleTopicStore = "dunlin_topicstore" // topicstore
 	ModuleMetric     = "dunlin_metric"     // metric
 	ModuleKV         = "dunlin_kv"         // kv
+	ModulePending    = "dunlin_pending"    // verdicts that come later; every plugin has it
 	ModuleTimer      = "dunlin_timer"      // timer; reserved
 )
 
 // The functions of the import modules.
 const (
-	ImportLogWrite     = "write"   // dunlin_log: (level i32, ptr i32, len i32)
-	ImportTimeNow      = "now"     // dunlin_time: () -> i64 Unix nanoseconds
-	ImportPubPublish   = "publish" // dunlin_pub: (record ptr i32, len i32) -> i32
-	ImportStorePut     = "put"     // dunlin_topicstore: (record i32, ttl_ms i64) -> i32
-	ImportStoreDel     = "del"     // dunlin_topicstore: (record i32) -> i32
-	ImportStoreDeliver = "deliver" // dunlin_topicstore: (record i32, options i32) -> i32
-	ImportStoreCount   = "count"   // dunlin_topicstore: (filter ptr i32, len i32) -> i32; len 0: all messages
-	ImportMetricAdd    = "add"     // dunlin_metric: (id i32, kind i32, value f64)
-	ImportKVGet        = "get"     // dunlin_kv: (key ptr, len, buf ptr, cap) -> i32 size
-	ImportKVSet        = "set"     // dunlin_kv: (key ptr, len, value ptr, len, ttl_ms i64) -> i32
-	ImportKVDel        = "del"     // dunlin_kv: (key ptr, len) -> i32
-	ImportKVIncr       = "incr"    // dunlin_kv: (key ptr, len, delta i64) -> i64
-	ImportKVCas        = "cas"     // dunlin_kv: (key ptr, len, old ptr, len (-1: absent), value ptr, len) -> i32
-	ImportTimerSet     = "set"     // dunlin_timer: (id i32, ms i32) -> i32
+	ImportLogWrite      = "write"   // dunlin_log: (level i32, ptr i32, len i32)
+	ImportTimeNow       = "now"     // dunlin_time: () -> i64 Unix nanoseconds
+	ImportPubPublish    = "publish" // dunlin_pub: (record ptr i32, len i32) -> i32
+	ImportStorePut      = "put"     // dunlin_topicstore: (record i32, ttl_ms i64) -> i32
+	ImportStoreDel      = "del"     // dunlin_topicstore: (record i32) -> i32
+	ImportStoreDeliver  = "deliver" // dunlin_topicstore: (record i32, options i32) -> i32
+	ImportStoreCount    = "count"   // dunlin_topicstore: (filter ptr i32, len i32) -> i32; len 0: all messages
+	ImportMetricAdd     = "add"     // dunlin_metric: (id i32, kind i32, value f64)
+	ImportKVGet         = "get"     // dunlin_kv: (key ptr, len, buf ptr, cap) -> i32 size
+	ImportKVSet         = "set"     // dunlin_kv: (key ptr, len, value ptr, len, ttl_ms i64) -> i32
+	ImportKVDel         = "del"     // dunlin_kv: (key ptr, len) -> i32
+	ImportKVIncr        = "incr"    // dunlin_kv: (key ptr, len, delta i64) -> i64
+	ImportKVCas         = "cas"     // dunlin_kv: (key ptr, len, old ptr, len (-1: absent), value ptr, len) -> i32
+	ImportPendingResume = "resume"  // dunlin_pending: (token i64, block ptr i32, len i32) -> i32
+	ImportTimerSet      = "set"     // dunlin_timer: (id i32, ms i32) -> i32
 )
 
 // The go-plugin handshake of process plugins. The cookie keeps a plugin from

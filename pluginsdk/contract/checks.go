@@ -14,6 +14,8 @@ var (
 	errTopic  = errors.New("not a topic name")
 	errFilter = errors.New("not a topic filter")
 	errProps  = errors.New("malformed properties")
+
+	errPending = errors.New("want a token and 1 to 60,000 ms")
 )
 
 const maxString = 65535 // of a UTF-8 string in MQTT [MQTT-1.5.4]
@@ -37,6 +39,8 @@ func checkExt(x Ext, b []byte, r Record) error {
 		return want(validPublishProps(b), errProps)
 	case ExtFlags:
 		return checkFlags(b, r.Flags())
+	case ExtPending:
+		return want(len(b) == 12 && binary.LittleEndian.Uint32(b[8:])-1 < MaxPending, errPending)
 	case ExtExpiry, ExtThrottle:
 		return want(len(b) == 4, errLength)
 	case ExtPublishes:

@@ -23,6 +23,7 @@ const (
 	CallKVIncr       Call = 11 // Arg delta, Data key; the reply's Result is the new value
 	CallTimerSet     Call = 12 // Record id, Arg milliseconds; reserved
 	CallKVCas        Call = 13 // Record key length, Arg old length (-1: absent), Data key, old, value
+	CallResume       Call = 14 // Seq token, Data a verdict block of one record
 )
 
 // Replies tells whether the host answers the call.

@@ -20,7 +20,8 @@ var (
 const (
 	extsMessage = 1<<ExtText | 1<<ExtTopic | 1<<ExtPayload | 1<<ExtProps | 1<<ExtFlags | 1<<ExtExpiry |
 		1<<ExtPublishes | 1<<ExtThrottle
-	extsAuth = 1<<ExtText | 1<<ExtPrincipal | 1<<ExtTenant | 1<<ExtAttributes | 1<<ExtPermissions |
+	extsPending = 1 << ExtPending
+	extsAuth    = 1<<ExtText | 1<<ExtPrincipal | 1<<ExtTenant | 1<<ExtAttributes | 1<<ExtPermissions |
 		1<<ExtExpiresAt | 1<<ExtReply | 1<<ExtState
 	extsConnect   = 1<<ExtText | 1<<ExtLimits | 1<<ExtClientID | 1<<ExtThrottle
 	extsSubscribe = 1<<ExtText | 1<<ExtCodes | 1<<ExtFilters
@@ -28,18 +29,20 @@ const (
 
 // hooks is the contract in one table: index = hook number.
 var hooks = [MaxHook + 1]hookInfo{
-	HookConnect: {"connect", Intercept, connectSlots, actions(Next, Allow, Deny), extsConnect, connackReasons},
-	HookAuthenticate: {"authenticate", Intercept, authSlots, actions(Next, Allow, Deny, Continue),
-		extsAuth, connackReasons},
-	HookAuthContinue: {"auth_continue", Intercept, authSlots, actions(Next, Allow, Deny, Continue),
-		extsAuth, connackReasons},
-	HookACL: {"acl", Intercept, aclSlots, actions(Next, Allow, Deny), 1<<ExtText | 1<<ExtCacheFilter | 1<<ExtPermissions, aclReasons},
-	HookSubscribe: {"subscribe", Intercept, filtersSlots, actions(Next, Allow, Deny, Rewrite),
-		extsSubscribe, subackReasons},
+	HookConnect: {"connect", Intercept, connectSlots, actions(Next, Allow, Deny, Pending), extsConnect | extsPending, connackReasons},
+	HookAuthenticate: {"authenticate", Intercept, authSlots, actions(Next, Allow, Deny, Continue, Pending),
+		extsAuth | extsPending, connackReasons},
+	HookAuthContinue: {"auth_continue", Intercept, authSlots, actions(Next, Allow, Deny, Continue, Pending),
+		extsAuth | extsPending, connackReasons},
+	HookACL: {"acl", Intercept, aclSlots, actions(Next, Allow, Deny, Pending),
+		1<<ExtText | 1<<ExtCacheFilter | 1<<ExtPermissions | extsPending, aclReasons},
+	HookSubscribe: {"subscribe", Intercept, filtersSlots, actions(Next, Allow, Deny, Rewrite, Pending),
+		extsSubscribe | extsPending, subackReasons},
 	HookUnsubscribe: {"unsubscribe", Intercept, filtersSlots, actions(Next, Allow, Deny, Rewrite),
 		extsSubscribe, unsubackReasons},
-	HookPublish: {"publish", Intercept, messageSlots, actions(Next, Allow, Deny, Drop, Rewrite), extsMessage, pubackReasons},
-	HookWill:    {"will", Intercept, messageSlots, actions(Next, Allow, Deny, Drop, Rewrite), extsMessage, pubackReasons},
+	HookPublish: {"publish", Intercept, messageSlots, actions(Next, Allow, Deny, Drop, Rewrite, Pending),
+		extsMessage | extsPending, pubackReasons},
+	HookWill: {"will", Intercept, messageSlots, actions(Next, Allow, Deny, Drop, Rewrite), extsMessage, pubackReasons},
 	HookDeliver: {"deliver", Intercept, messageSlots, actions(Next, Allow, Drop, Rewrite),
 		extsMessage &^ (1<<ExtPublishes | 1<<ExtThrottle), reasonSet{}},
 

@@ -18,7 +18,7 @@ const (
 	Continue Action = 3 // authenticate: send ExtReply in an AUTH packet
 	Drop     Action = 4 // messages: acknowledged as usual, routed to nobody
 	Rewrite  Action = 5 // pass, changed by the extensions
-	Pending  Action = 6 // reserved: decided later; refused by hosts of version 1
+	Pending  Action = 6 // decided later, by the host call resume; with ExtPending
 
 	numActions = 7
 )
@@ -73,8 +73,9 @@ const (
 	ExtLimits      Ext = 17 // 4 x u32: receive maximum, packet size, keep alive, session expiry; KeepLimit: as is
 	ExtClientID    Ext = 18 // the client identifier to assign
 	ExtCacheFilter Ext = 19 // topic filter that a cached verdict covers
+	ExtPending     Ext = 20 // u64 token, u32 milliseconds: with Pending, see [AppendPending]
 
-	numExts = 20
+	numExts = 21
 )
 
 // Values that leave something as it is.

@@ -121,6 +121,25 @@ func (d Verdict) NewFlags(f Flags) Flags {
 	return f&^mask | Flags(v>>32)&mask
 }
 
+// MaxPending is the longest that a verdict may be put off, in milliseconds.
+const MaxPending = 60_000
+
+// AppendPending appends the bytes of ExtPending: the token by which the plugin
+// will name the event, unique among what it has put off, and for how long the
+// client waits at most, 1 to [MaxPending] milliseconds.
+func AppendPending(dst []byte, token uint64, ms uint32) []byte {
+	return binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint64(dst, token), ms)
+}
+
+// Pending reads ExtPending.
+func (d Verdict) Pending() (token uint64, ms uint32, ok bool) {
+	b, _ := d.Ext(ExtPending)
+	if len(b) != 12 {
+		return 0, 0, false
+	}
+	return binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint32(b[8:]), true
+}
+
 // Limits are the numbers of ExtLimits, KeepLimit where nothing changes.
 type Limits struct{ ReceiveMax, PacketSize, KeepAlive, SessionExpiry uint32 }
 
@@ -191,7 +210,25 @@ func checkOne(block []byte, n, i int, r Record) error {
 	case d.Flags.CacheScope() > CacheConnection:
 		return fault("cache scope ", int(d.Flags.CacheScope()))
 	}
+	if _, _, ok := d.Pending(); ok != (d.Action == Pending) {
+		return fault("action ", d.Action.String(), ", extension ", int(ExtPending), " is missing or out of place")
+	}
 	return d.checkExts(r, info)
+}
+
+// CheckResume validates the block by which a plugin decides later about one
+// record, of which only the header is known.
+func CheckResume(h Header, block []byte) error {
+	if len(block) < VerdictSize {
+		return fault(ErrVerdict, ": ", len(block), " bytes for a verdict")
+	}
+	var w Writer
+	w.Begin(h)
+	w.End()
+	if Action(block[0]) == Pending {
+		return fault(ErrVerdict, ": a verdict that comes later cannot be put off again")
+	}
+	return CheckVerdicts(w.Frame(), 1, block)
 }
 
 // checkExts validates the extension table and what is in it.

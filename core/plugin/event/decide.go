@@ -23,7 +23,8 @@ var Connect = Ops[hook.ConnectEvent]{
 	Wants: func(_ *Plugin, h *Binding, e *hook.ConnectEvent) bool {
 		return !e.Reason.Failed() && h.Scope.client(e.Client)
 	},
-	Key: func(e *hook.ConnectEvent) uint64 { return connOf(e.Client) },
+	Key:  func(e *hook.ConnectEvent) uint64 { return connOf(e.Client) },
+	Park: func(e *hook.ConnectEvent) *hook.Parking { return e.Park },
 	Encode: func(w *Encoder, k contract.Hook, e *hook.ConnectEvent) {
 		h := w.head(k, e.Client)
 		h.Aux = uint32(e.Client.KeepAlive)
@@ -111,7 +112,8 @@ var Authenticate = Ops[hook.AuthEvent]{
 		}
 		return mine && e.Verdict == hook.Next && h.Scope.client(e.Client)
 	},
-	Key: func(e *hook.AuthEvent) uint64 { return connOf(e.Client) },
+	Key:  func(e *hook.AuthEvent) uint64 { return connOf(e.Client) },
+	Park: func(e *hook.AuthEvent) *hook.Parking { return e.Park },
 	Encode: func(w *Encoder, k contract.Hook, e *hook.AuthEvent) {
 		h := w.head(k, e.Client)
 		if e.Client != nil {
@@ -237,7 +239,8 @@ var ACL = Ops[hook.ACLEvent]{
 		}
 		return e.Lists == nil || !e.Lists.Decide(p, h, e)
 	},
-	Key: func(e *hook.ACLEvent) uint64 { return connOf(e.Client) },
+	Key:  func(e *hook.ACLEvent) uint64 { return connOf(e.Client) },
+	Park: func(e *hook.ACLEvent) *hook.Parking { return e.Park },
 	Encode: func(w *Encoder, k contract.Hook, e *hook.ACLEvent) {
 		h := w.head(k, e.Client)
 		h.Flags = h.Flags.WithQoS(e.QoS)

@@ -14,6 +14,7 @@ var Publish = Ops[hook.PublishEvent]{
 		return (e.Verdict == hook.Next || e.Verdict == hook.Allow) && !p.Own(e.Msg) && h.Scope.message(e.Client, e.Msg)
 	},
 	Key:    func(e *hook.PublishEvent) uint64 { return connOf(e.Client) },
+	Park:   func(e *hook.PublishEvent) *hook.Parking { return e.Park },
 	Encode: func(w *Encoder, k contract.Hook, e *hook.PublishEvent) { w.message(k, e.Client, e.Msg) },
 	Apply: func(a *Answer, e *hook.PublishEvent) {
 		hops := e.Msg.Hops
@@ -93,7 +94,8 @@ var Subscribe = Ops[hook.SubscribeEvent]{
 		}
 		return false
 	},
-	Key: func(e *hook.SubscribeEvent) uint64 { return connOf(e.Client) },
+	Key:  func(e *hook.SubscribeEvent) uint64 { return connOf(e.Client) },
+	Park: func(e *hook.SubscribeEvent) *hook.Parking { return e.Park },
 	Encode: func(w *Encoder, k contract.Hook, e *hook.SubscribeEvent) {
 		h := w.head(k, e.Client)
 		h.Aux = uint32(len(e.Filters))
@@ -114,8 +116,12 @@ var Subscribe = Ops[hook.SubscribeEvent]{
 	},
 	Apply: func(a *Answer, e *hook.SubscribeEvent) {
 		if a.Action == contract.Deny {
+			e.Text = a.Text()
 			refuseAll(e, a.reason())
 			return
+		}
+		if text := a.Text(); text != "" {
+			e.Text = text
 		}
 		if list, ok := a.Ext(contract.ExtFilters); ok {
 			refilter(e, list)

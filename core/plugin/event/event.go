@@ -103,6 +103,9 @@ type Ops[E any] struct {
 	Apply func(a *Answer, e *E)
 	// Fail applies the policy to an event whose plugin faulted.
 	Fail func(b *Binding, e *E)
+	// Park is where the event's client can wait for a verdict that comes later;
+	// nil: it cannot. A nil func: no event of the type can.
+	Park func(e *E) *hook.Parking
 	// Records, if set, gives the topicstore services of the call: at[i] is the
 	// index in es of record i.
 	Records func(p *Plugin, es []E, at []int) Records

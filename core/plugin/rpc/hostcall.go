@@ -21,7 +21,7 @@ func (i *Instance) hostCall(p *process, f *pluginpb.Frame) {
 		p.fail(err)
 		return
 	}
-	r, data := i.serve(c)
+	r, data := i.serve(p, c)
 	if c.Call.Replies() {
 		p.send(&pluginpb.Frame{Seq: f.GetSeq(), Kind: pluginpb.Kind_KIND_HOSTREPLY, Data: contract.AppendHostReply(nil, r, data)})
 	}
@@ -33,7 +33,7 @@ func errno(err error) int64 { return int64(plugin.Errno(err)) }
 const denied = int64(contract.ErrnoDenied)
 
 // serve carries out one call.
-func (i *Instance) serve(c contract.HostCall) (int64, []byte) {
+func (i *Instance) serve(p *process, c contract.HostCall) (int64, []byte) {
 	s := &i.spec.Services
 	switch c.Call {
 	case contract.CallLog:
@@ -52,6 +52,11 @@ func (i *Instance) serve(c contract.HostCall) (int64, []byte) {
 			return denied, nil
 		}
 		return i.store(c), nil
+	case contract.CallResume:
+		if s.Parked == nil {
+			return denied, nil
+		}
+		return errno(s.Parked.Resume(p.id, c.Seq, c.Data)), nil
 	case contract.CallMetricAdd:
 		if s.Metrics != nil {
 			// No reply: a plugin that may not count, or counts too much, is not told.

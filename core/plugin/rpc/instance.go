@@ -34,6 +34,7 @@ type Instance struct {
 	win    window    // guarded by mu
 	cur    *process  // guarded by mu; nil: down
 	down   time.Time // guarded by mu: since when
+	born   uint64    // guarded by mu: processes so far
 	faults []time.Time
 	state  plugin.State  // guarded by mu
 	status plugin.Status // guarded by mu: the counters
@@ -70,10 +71,12 @@ func (i *Instance) Call(ctx context.Context, c *plugin.Call) error {
 	for {
 		select {
 		case res := <-r.result:
-			if res.err == nil && !c.Observe {
-				if res.err = c.Take(0, c.N, res.block); res.err != nil {
-					i.fault(res.err)
-				}
+			if res.err == nil && !c.Observe && !res.taken {
+				res.bad = c.Take(0, c.N, res.block)
+			}
+			if res.bad != nil {
+				i.fault(res.bad)
+				return res.bad
 			}
 			return res.err
 		case <-timer.C:
@@ -177,7 +180,8 @@ func (i *Instance) install(p *process) bool {
 	if i.hooks == 0 {
 		i.hooks = p.hooks
 	}
-	p.since = time.Now()
+	i.born++
+	p.id, p.since = i.born, time.Now()
 	p.heard.Store(p.since.UnixNano())
 	i.cur = p
 	if i.state == plugin.StateRestarting {
@@ -236,7 +240,7 @@ func (i *Instance) answer(p *process, f *pluginpb.Frame) {
 	}
 	i.mu.Unlock()
 	if parcel != nil {
-		parcel.deliver(f.GetData())
+		parcel.deliver(f.GetData(), p.id)
 	}
 }
 

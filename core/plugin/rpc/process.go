@@ -28,6 +28,7 @@ type process struct {
 	stream pluginpb.Plugin_RunClient
 	cancel context.CancelFunc // ends the stream
 	since  time.Time
+	id     uint64 // unique in the instance; set by install
 	hooks  contract.HookSet
 
 	heard atomic.Int64 // when the last frame came, Unix nanoseconds

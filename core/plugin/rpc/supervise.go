@@ -104,6 +104,9 @@ func (i *Instance) lost(p *process) {
 			r.finish(result{err: fmt.Errorf("the process died %d times with frame %d: %w", maxCrashes, f.frame.GetSeq(), p.why)})
 		}
 	}
+	if parked := i.spec.Services.Parked; parked != nil {
+		parked.Gone(p.id)
+	}
 	i.spec.Log.Error("plugin process lost", zap.String("pid", p.child.Load().ID()), zap.Error(p.why))
 	i.wg.Go(p.cleanup)
 }

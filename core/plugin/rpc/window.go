@@ -33,6 +33,8 @@ type request struct {
 
 type result struct {
 	block []byte
+	taken bool  // the call has the verdicts already
+	bad   error // what the call says of them
 	err   error
 }
 
@@ -192,15 +194,42 @@ func (r *request) giveUp() {
 	r.gaveUp = true
 }
 
-// deliver hands the block of an answered frame to its requests.
-func (p *parcel) deliver(block []byte) {
+// deliver hands the block of an answered frame to its requests. guest is the
+// process that answered.
+func (p *parcel) deliver(block []byte, guest uint64) {
 	at := 0
 	for _, r := range p.reqs {
 		n := r.n
 		part, err := cut(block, int(p.frame.GetN()), at, n)
-		r.finish(result{part, err})
+		if err == nil && putsOff(part, n) {
+			r.take(part, guest)
+		} else {
+			r.finish(result{block: part, err: err})
+		}
 		at += n
 	}
+}
+
+// putsOff tells whether one of the n verdicts of a block comes later.
+func putsOff(block []byte, n int) bool {
+	for i := range n {
+		if contract.VerdictAt(block, i).Action == contract.Pending {
+			return true
+		}
+	}
+	return false
+}
+
+// take gives the call its verdicts on the receiver: the process may decide what
+// it has put off with the very next frame.
+func (r *request) take(block []byte, guest uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.gaveUp {
+		return
+	}
+	r.call.Guest = guest
+	r.finish(result{taken: true, bad: r.call.Take(0, r.n, block)})
 }
 
 // record finds the request behind a record of the frame, and the record's

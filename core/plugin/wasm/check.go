@@ -68,7 +68,7 @@ var exports = []export{
 
 // capability is the word by which a module name is granted.
 var capability = map[string]string{
-	contract.ModuleLog: "log", contract.ModuleTime: "time", contract.ModulePub: "publish",
+	contract.ModuleLog: "log", contract.ModuleTime: "time", contract.ModulePending: "pending", contract.ModulePub: "publish",
 	contract.ModuleTopicStore: "topicstore", contract.ModuleMetric: "metric", contract.ModuleKV: "kv",
 }
 

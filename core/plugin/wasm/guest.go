@@ -22,6 +22,7 @@ type guest struct {
 	// Immutable after newGuest.
 	p      *Plugin
 	number int
+	id     uint64          // unique in p; the lowest bits are the shard's number
 	ctx    context.Context // carries the guest to host functions
 	mod    api.Module
 	mem    api.Memory
@@ -36,6 +37,9 @@ type guest struct {
 
 	call pending // what the current call may and wants to do
 }
+
+// shardBits is how much of a guest's id is the number of its shard.
+const shardBits = 16
 
 // minBuffer is the size of the first buffer that a guest is asked for.
 const minBuffer = 4 << 10
@@ -65,7 +69,7 @@ func (e exitError) Error() string { return fmt.Sprintf("guest exited with code %
 
 // newGuest instantiates, initialises and configures a guest.
 func (p *Plugin) newGuest(number int) (g *guest, err error) {
-	g = &guest{p: p, number: number}
+	g = &guest{p: p, number: number, id: p.born.Add(1)<<shardBits | uint64(number)}
 	g.ctx = &guestContext{context.Background(), g}
 	defer func() {
 		if err != nil {
@@ -214,6 +218,7 @@ func (g *guest) run(c *plugin.Call, from, n int, frame []byte) error {
 			return errBlock
 		}
 	}
+	c.Guest = g.id
 	if err := c.Take(from, n, block); err != nil {
 		return err
 	}

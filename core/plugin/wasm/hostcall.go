@@ -25,9 +25,10 @@ type hostFunc struct {
 
 // hostFunctions are the imports of the ABI by module and name; contract C.4.
 var hostFunctions = map[string]map[string]hostFunc{
-	contract.ModuleLog:  {contract.ImportLogWrite: {sig(i32, i32, i32), logWrite}},
-	contract.ModuleTime: {contract.ImportTimeNow: {sig().returns(i64), timeNow}},
-	contract.ModulePub:  {contract.ImportPubPublish: {sig(i32, i32).returns(i32), publish}},
+	contract.ModuleLog:     {contract.ImportLogWrite: {sig(i32, i32, i32), logWrite}},
+	contract.ModuleTime:    {contract.ImportTimeNow: {sig().returns(i64), timeNow}},
+	contract.ModulePub:     {contract.ImportPubPublish: {sig(i32, i32).returns(i32), publish}},
+	contract.ModulePending: {contract.ImportPendingResume: {sig(i64, i32, i32).returns(i32), resume}},
 	contract.ModuleTopicStore: {
 		contract.ImportStorePut:     {sig(i32, i64).returns(i32), storePut},
 		contract.ImportStoreDel:     {sig(i32).returns(i32), storeDel},
@@ -120,6 +121,17 @@ func publish(g *guest, s []uint64) {
 		return
 	}
 	s[0] = result(g.call.publish(b))
+}
+
+// resume decides an event that this guest has put off.
+func resume(g *guest, s []uint64) {
+	b, ok := g.bytes(s[1], s[2])
+	parked := g.p.spec.Services.Parked
+	if !ok || len(b) > maxBlock || parked == nil {
+		s[0] = result(contract.ErrnoInvalid)
+		return
+	}
+	s[0] = result(parked.Resume(g.id, s[0], b))
 }
 
 // millis is a duration in milliseconds as a guest says it.

@@ -41,7 +41,8 @@ type Plugin struct {
 
 	calls, records, faulted, restarts atomic.Uint64
 	live                              atomic.Int64
-	fuelMost                          atomic.Int64 // of one call
+	born                              atomic.Uint64 // guests, of all shards
+	fuelMost                          atomic.Int64  // of one call
 	closed                            atomic.Bool
 
 	mu        sync.Mutex
@@ -217,9 +218,17 @@ func (sh *shard) guest() (*guest, error) {
 func (sh *shard) discard() {
 	if sh.g != nil {
 		sh.g.close()
+		sh.p.gone(sh.g.id)
 		sh.g = nil
 		sh.size.Store(0)
 		sh.p.live.Add(-1)
+	}
+}
+
+// gone tells that a guest can decide nothing any more.
+func (p *Plugin) gone(guest uint64) {
+	if parked := p.spec.Services.Parked; parked != nil {
+		parked.Gone(guest)
 	}
 }
 
