@@ -188,7 +188,7 @@ func (c *Channel) Input(io *IO, b []byte) (n int) {
 		}
 		pub, _ := p.(*packet.Publish)
 		if pub == nil || c.state != connected {
-			if c.flush(io, t); c.wait.on() {
+			if c.flush(io, t); c.wait.on() || c.throttle > io.Batch.Now {
 				break // the packet comes again
 			}
 		}

@@ -18,6 +18,8 @@ type Info struct {
 	Looped      uint64             // publications refused because of event.MaxHops
 	Dropped     uint64             // observe records dropped because the queue was full or the plugin failed
 	Queued      int                // observe records that wait
+	Parked      int                // events whose verdict comes later
+	Overdue     uint64             // events refused because it did not come
 	Metrics     map[string]float64 // the plugin's own
 }
 
@@ -31,7 +33,8 @@ func (m *Manager) List() []Info {
 		info := Info{
 			Name: p.name, Version: v.spec.Manifest.Version, Description: v.spec.Manifest.Description, Kind: v.kind,
 			SHA256: v.spec.SHA256, Grants: v.spec.Manifest.Capabilities, Status: v.inst.Status(), Failed: p.faults.Load(),
-			Looped: p.loops.Load(), Dropped: p.queue.dropped.Load(), Queued: p.queue.size(), Metrics: m.extra[p.name].numbers.copy(),
+			Looped: p.loops.Load(), Dropped: p.queue.dropped.Load(), Queued: p.queue.size(),
+			Parked: v.parked.count(), Overdue: p.overdue.Load(), Metrics: m.extra[p.name].numbers.copy(),
 		}
 		for _, k := range contract.Hooks() {
 			if v.set.Has(k) {

@@ -112,12 +112,8 @@ func TestObserveNeverBlocks(t *testing.T) {
 	f.add("slow", hookLine(contract.HookPublished, ""), p)
 	f.start("slow.\n")
 	const n = 3 * maxObserved
-	start := time.Now()
 	for i := range n {
 		tell(&f.points.MessagePublished, hook.MessageEvent{Msg: msg(fmt.Sprint(i), "", 0)})
-	}
-	if took := time.Since(start); took > 5*time.Second {
-		t.Errorf("telling took %v", took)
 	}
 	l := f.List()[0]
 	if l.Queued > maxObserved || l.Dropped < n-2*maxObserved-1 {

@@ -61,7 +61,8 @@ type ticketState byte
 const (
 	open    ticketState = iota
 	decided             // verdicts has the answer
-	lost                // the guest or its version is gone
+	lost                // the guest is gone
+	moved               // its version is gone
 	refused             // there are too many
 	over                // nobody waits
 )
@@ -73,7 +74,7 @@ func (p *parked) add(ts []*ticket) error {
 	for i, t := range ts {
 		switch {
 		case p.closed:
-			t.state = lost
+			t.state = moved
 			continue
 		case p.n >= maxParked:
 			t.state = refused
@@ -158,7 +159,7 @@ func (p *parked) close() {
 	p.mu.Unlock()
 	for _, ts := range all {
 		for _, t := range ts {
-			t.become(lost)
+			t.become(moved)
 		}
 	}
 }
@@ -251,6 +252,8 @@ func (h *held[E]) Settle(now int64) bool {
 	switch {
 	case state == decided:
 		h.ops.Apply(&event.Answer{Verdict: h.verdicts.At(0), Plugin: &h.plugin.party, Binding: h.binding, Now: now}, h.e)
+	case state == moved:
+		askAgain(h.plugin, h.binding.Hook, one(h.e), h.ops, h.asked-1)
 	case state == lost && h.asked < maxAsked:
 		askAgain(h.plugin, h.binding.Hook, one(h.e), h.ops, h.asked)
 	case state == lost:

@@ -66,7 +66,14 @@ func TestVerdictsAreCheckedAgainstTheirHook(t *testing.T) {
 		{"SUBACK code for publish", frameOf(HookPublish, 0, 0), one(Deny, 0x9E), "reason code"},
 		{"code with allow", frameOf(HookACL, 0, 0), one(Allow, 0x87), "with action"},
 		{"drop for acl", frameOf(HookACL, 0, 0), one(Drop, 0), "not allowed"},
-		{"pending", frameOf(HookAuthenticate, 0, 0), one(Pending, 0), "not allowed"},
+		{"pending", frameOf(HookAuthenticate, 0, 0), one(Pending, 0, ExtPending, AppendPending(nil, 7, 60_000)), ""},
+		{"pending without a token", frameOf(HookAuthenticate, 0, 0), one(Pending, 0), "missing"},
+		{"pending for ever", frameOf(HookAuthenticate, 0, 0), one(Pending, 0, ExtPending, AppendPending(nil, 7, 60_001)), "60,000"},
+		{"pending for no time", frameOf(HookACL, 0, 0), one(Pending, 0, ExtPending, AppendPending(nil, 7, 0)), "60,000"},
+		{"short pending", frameOf(HookACL, 0, 0), one(Pending, 0, ExtPending, []byte{1}), "missing"},
+		{"a token with Allow", frameOf(HookConnect, 0, 0), one(Allow, 0, ExtPending, AppendPending(nil, 7, 10)), "out of place"},
+		{"a will cannot wait", frameOf(HookWill, 0, 0), one(Pending, 0, ExtPending, AppendPending(nil, 7, 10)), "not allowed"},
+		{"unsubscribe cannot wait", frameOf(HookUnsubscribe, 0, 1), one(Pending, 0, ExtPending, AppendPending(nil, 7, 10)), "not allowed"},
 		{"action 99", frameOf(HookPublish, 0, 0), one(99, 0), "not allowed"},
 		{"deny for deliver", frameOf(HookDeliver, 0, 0), one(Deny, 0x87), "not allowed"},
 		{"drop a retained one", frameOf(HookRetainedStore, 0, 0), one(Drop, 0), ""},
@@ -302,4 +309,31 @@ func FuzzVerdicts(f *testing.F) {
 			t.Errorf("topic %q passed", topic)
 		}
 	})
+}
+
+// A verdict that comes later is checked against the record's header.
+func TestResumedVerdict(t *testing.T) {
+	h := Header{Hook: HookSubscribe, Aux: 2}
+	for name, c := range map[string]struct {
+		block []byte
+		ok    bool
+	}{
+		"next":          {one(Next, 0), true},
+		"codes":         {one(Rewrite, 0, ExtCodes, []byte{1, 0x87}), true},
+		"too few codes": {one(Rewrite, 0, ExtCodes, []byte{1}), false},
+		"empty":         {nil, false},
+		"again":         {one(Pending, 0, ExtPending, AppendPending(nil, 1, 1)), false},
+		"drop":          {one(Drop, 0), false},
+	} {
+		if err := CheckResume(h, c.block); (err == nil) != c.ok || err != nil && !errors.Is(err, ErrVerdict) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	var v Verdicts
+	if err := v.Load(frameOf(HookACL, 0, 0), 1, one(Pending, 0, ExtPending, AppendPending(nil, 1<<40, 250))); err != nil {
+		t.Fatal(err)
+	}
+	if token, ms, ok := v.At(0).Pending(); token != 1<<40 || ms != 250 || !ok {
+		t.Errorf("token %d for %d ms, %v", token, ms, ok)
+	}
 }

@@ -2,13 +2,11 @@ package rpc
 
 import (
 	"fmt"
-	"os"
 	"runtime"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -85,9 +83,7 @@ func TestKillLosesNothing(t *testing.T) {
 	for range 3 {
 		at, pid := done.Load(), r.pid()
 		eventually(t, "calls go on", func() bool { return done.Load() > at+100 })
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-			t.Fatal(err)
-		}
+		kill(t, pid)
 		eventually(t, "another process", func() bool { p := r.pid(); return p != 0 && p != pid })
 	}
 	at := done.Load()
@@ -144,26 +140,6 @@ func TestHang(t *testing.T) {
 	}
 }
 
-// A stopped process misses its pings and is replaced; who waits gets its answer.
-func TestStopped(t *testing.T) {
-	r := open(t, Config{Ping: 100 * time.Millisecond}, nil)
-	pid := r.pid()
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "it has stopped", func() bool {
-		state, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		return strings.Contains(string(state), ") T ")
-	})
-	if got, err := r.ask("fine"); err != nil || got[0] != "fine" {
-		t.Errorf("%q, %v", got, err)
-	}
-	eventually(t, "the old process is gone", func() bool { return !alive(pid) })
-	if st := r.inst.Status(); st.Restarts != 1 {
-		t.Errorf("status %+v", st)
-	}
-}
-
 // A verdict block that breaks the contract is a fault, not a verdict.
 func TestBadBlock(t *testing.T) {
 	r := open(t, Config{}, nil)
@@ -190,9 +166,7 @@ func TestPrinted(t *testing.T) {
 func TestParkEnds(t *testing.T) {
 	r := open(t, Config{Backoff: []time.Duration{time.Hour}}, func(s *plugin.Spec) { s.Hooks[0].Park = 100 * time.Millisecond })
 	pid := r.pid()
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
+	kill(t, pid)
 	eventually(t, "the loss is seen", func() bool { return r.inst.Status().State == plugin.StateRestarting })
 	if _, err := r.ask("fine"); err == nil || !strings.Contains(err.Error(), "park") {
 		t.Errorf("error %v", err)

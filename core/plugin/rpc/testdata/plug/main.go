@@ -15,7 +15,10 @@ import (
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
 
-type plug struct{ Refuse bool }
+type plug struct {
+	Refuse bool
+	tokens []sdk.Token
+}
 
 func (p *plug) Configure(config []byte) error {
 	if err := json.Unmarshal(config, p); err != nil {
@@ -33,6 +36,17 @@ func (p *plug) OnPublish(e *sdk.MessageEvent) sdk.Verdict {
 	case bytes.Equal(payload, []byte("crash")):
 		println("about to crash") // past what go-plugin makes of os.Stderr
 		os.Exit(3)
+	case bytes.Equal(payload, []byte("later")):
+		v, token := sdk.Later(10 * time.Second)
+		p.tokens = append(p.tokens, token)
+		return v
+	case bytes.Equal(payload, []byte("decide")):
+		var errs []error
+		for _, token := range p.tokens {
+			errs = append(errs, token.Resume(sdk.Verdict{Action: sdk.Drop}), token.Resume(sdk.Verdict{}))
+		}
+		p.tokens = nil
+		payload = fmt.Append(nil, errs)
 	case bytes.Equal(payload, []byte("hang")):
 		select {}
 	case bytes.HasPrefix(payload, []byte("sleep ")):
