@@ -19,17 +19,25 @@ type asking struct {
 
 // ask asks plugin p about the events of one socket read: one call for all that
 // are in scope, more only above the limits of a frame.
-func ask[E any](p *loaded, k contract.Hook, es []E, o *event.Ops[E]) { askAgain(p, k, es, o, 0) }
+func ask[E any](p *loaded, k contract.Hook, es []E, o *event.Ops[E]) {
+	askAgain(p, es, question[E]{hook: k, ops: o})
+}
 
-// askAgain is ask about events of which the plugin was asked so often before, and
-// was lost before it decided.
-func askAgain[E any](p *loaded, k contract.Hook, es []E, o *event.Ops[E], asked int) {
+// question is what a plugin is asked.
+type question[E any] struct {
+	hook  contract.Hook
+	ops   *event.Ops[E]
+	asked int // how often the plugin was asked before, and lost before it decided
+}
+
+// askAgain is ask about events that the plugin may have been asked about before.
+func askAgain[E any](p *loaded, es []E, q question[E]) {
 	v := p.acquire()
 	if v == nil {
 		return
 	}
 	defer v.release()
-	h := v.hooks[k]
+	h, o := v.hooks[q.hook], q.ops
 	if h == nil {
 		return
 	}
@@ -40,7 +48,7 @@ func askAgain[E any](p *loaded, k contract.Hook, es []E, o *event.Ops[E], asked 
 	if i == len(es) {
 		return
 	}
-	t := turn[E]{plugin: p, version: v, hook: h, es: es, ops: o, asking: p.asking(), asked: asked}
+	t := turn[E]{plugin: p, version: v, hook: h, es: es, ops: o, asking: p.asking(), asked: q.asked}
 	defer p.done(t.asking)
 	for i < len(es) {
 		i = t.fill(i)

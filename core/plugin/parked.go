@@ -253,9 +253,9 @@ func (h *held[E]) Settle(now int64) bool {
 	case state == decided:
 		h.ops.Apply(&event.Answer{Verdict: h.verdicts.At(0), Plugin: &h.plugin.party, Binding: h.binding, Now: now}, h.e)
 	case state == moved:
-		askAgain(h.plugin, h.binding.Hook, one(h.e), h.ops, h.asked-1)
+		askAgain(h.plugin, one(h.e), question[E]{h.binding.Hook, h.ops, h.asked - 1})
 	case state == lost && h.asked < maxAsked:
-		askAgain(h.plugin, h.binding.Hook, one(h.e), h.ops, h.asked)
+		askAgain(h.plugin, one(h.e), question[E]{h.binding.Hook, h.ops, h.asked})
 	case state == lost:
 		h.plugin.faulted(h.binding, errors.New("the plugin was lost again before it had decided"))
 		h.ops.Fail(h.binding, h.e)
