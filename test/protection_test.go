@@ -328,3 +328,30 @@ quota.overall_messages_routing = "10,1h"
 		t.Errorf("%d accepted, %d delivered, want 10", accepted, got)
 	}
 }
+
+// A ban ends the connection and not the session: others get the will, and after
+// the ban the client finds what came meanwhile.
+func TestBanLeavesWillAndSession(t *testing.T) {
+	b := start(t, setup{listeners: plainListener})
+	other, c := b.dial(v5), b.dial(v5)
+	other.connect("other")
+	other.subscribe("wills/#", 1)
+	session := packet.AppendUint32Prop(nil, packet.PropSessionExpiry, 3600)
+	c.connectWith(&packet.Connect{ClientID: "c", KeepAlive: 60, Props: session, Will: &packet.Will{Topic: "wills/c", Payload: []byte("gone"), QoS: 1}})
+	c.subscribe("for/c", 1)
+	b.ctl("banned", "add", "clientid", "c")
+	if code := c.closed(); code != packet.AdministrativeAction {
+		t.Errorf("the client is told %v", code)
+	}
+	other.expect("wills/c", "gone")
+	other.publishSync(&packet.Publish{Topic: "for/c", Payload: []byte("later"), QoS: 1})
+	if got := b.code(v5, packet.Connect{ClientID: "c"}); got != packet.Banned {
+		t.Errorf("while it is banned: %v", got)
+	}
+	b.ctl("banned", "del", "clientid", "c")
+	c = b.dial(v5)
+	if ack := c.resume("c"); !ack.SessionPresent {
+		t.Errorf("after the ban: %+v", ack)
+	}
+	c.expect("for/c", "later")
+}

@@ -33,3 +33,13 @@ func TestKeysOfEMQX(t *testing.T) {
 		}
 	}
 }
+
+// Keys of EMQ X 4's listeners that are not here say what to do instead.
+func TestKeysOfListenersOfEMQX(t *testing.T) {
+	for _, name := range []string{"compress", "deflate_opts.level", "idle_timeout", "mqtt_piggyback", "acceptors", "send_timeout"} {
+		_, err := parse(t, "listener.ws.external.bind = 1\nlistener.ws.external."+name+" = \"1\"\n")
+		if err == nil || !regexp.MustCompile(`remove the key`).MatchString(err.Error()) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
