@@ -35,6 +35,7 @@ var depth = map[string]int{
 	"core/hook":       2,
 	"core/router":     2,
 	"core/topicstore": 2,
+	"core/cursor":     2,
 	"core/cluster":    2,
 
 	"core/access":   3,
