@@ -125,7 +125,6 @@ type turn struct {
 	decoder packet.Decoder
 	effects session.Effects
 	slab    message.Slab
-	out     packet.PublishOut
 	pubs    []hook.PublishEvent
 	taken   []taken
 	acl     []hook.ACLEvent
@@ -169,13 +168,17 @@ func (c *Channel) settle(io *IO, t *turn) {
 
 // Input handles the whole packets at the start of b and returns how many bytes
 // they took. PUBLISHes that follow each other are authorised, published and
-// acknowledged together.
+// acknowledged together, and so is carried out what follows from acknowledgements
+// that follow each other.
 func (c *Channel) Input(io *IO, b []byte) (n int) {
 	t := c.start(io)
 	defer c.finish(io, t)
 	t.decoder.Version, t.decoder.MaxSize = c.version, c.zone.MaxPacketSize
 	for n < len(b) && c.reads() && !c.slowed(io.Batch.Now, b[n]) {
 		p, used, err := t.decoder.Next(b[n:])
+		if _, ack := p.(*packet.Ack); !ack {
+			c.emit(io, t)
+		}
 		if err != nil {
 			if c.flush(io, t); !c.wait.on() {
 				c.version = t.decoder.Version
@@ -205,6 +208,7 @@ func (c *Channel) Input(io *IO, b []byte) (n int) {
 		}
 	}
 	c.flush(io, t)
+	c.emit(io, t)
 	t.count.BytesReceived += uint64(n)
 	if c.state == closed {
 		return len(b)

@@ -31,6 +31,10 @@ func (c *Channel) drain(io *IO, t *turn) {
 	}
 }
 
+// emitted is how many packets a session may leave before they are encoded, so
+// that the scratch stays small.
+const emitted = 64
+
 // deliverAll gives the session what the mailbox held, oldest first.
 func (c *Channel) deliverAll(io *IO, t *turn, ds []message.Delivery) {
 	if chain := c.env.Hooks.MessageDeliver.Chain(); chain != nil {
@@ -41,9 +45,8 @@ func (c *Channel) deliverAll(io *IO, t *turn, ds []message.Delivery) {
 			c.hold(true)
 		}
 		c.sess.Deliver(io.Batch.Now, ds[i], &t.effects)
-		if len(t.effects.Send) >= 64 {
+		if len(t.effects.Send) >= emitted {
 			c.emit(io, t)
-			t.effects.Reset()
 		}
 	}
 }
@@ -86,7 +89,7 @@ func (c *Channel) foldDeliveries(io *IO, t *turn, ds []message.Delivery) []messa
 
 // emit carries out the session's effects: packets into io.Out, hooks, counters.
 func (c *Channel) emit(io *IO, t *turn) {
-	for {
+	for !t.effects.Empty() {
 		c.carryOut(io, t)
 		load := t.effects.Load
 		t.effects.Reset()
@@ -116,22 +119,23 @@ func (c *Channel) load(io *IO, t *turn) {
 func (c *Channel) carryOut(io *IO, t *turn) {
 	mark := io.Batch.Mark()
 	c.settleMoves(io, t)
+	var out packet.PublishOut                  // not in t: on the stack it costs no write barriers
 	for i := 0; i < len(t.effects.Send); i++ { // Skip may append
 		o := &t.effects.Send[i]
 		if o.Rel {
 			from := len(io.Out)
-			io.Out = packet.Append(io.Out, c.version, &packet.Ack{Kind: packet.TypePubrel, PacketID: o.PacketID})
+			io.Out = packet.AppendAck(io.Out, c.version, &packet.Ack{Kind: packet.TypePubrel, PacketID: o.PacketID})
 			c.promise(io, from, mark)
 			t.count.PacketsPubrelSent++
 			continue
 		}
-		c.fill(io, t, &t.out, i)
-		if !c.fits(&t.out, o.Msg) {
+		c.fill(io, t, &out, i)
+		if !c.fits(&out, o.Msg) {
 			c.tooLarge(io, t, i)
 			c.settleMoves(io, t)
 			continue
 		}
-		io.Out = packet.AppendPublish(io.Out, c.version, &t.out)
+		io.Out = packet.AppendPublish(io.Out, c.version, &out)
 		countOut(t.count, o)
 		c.tellDelivered(o.Msg)
 	}

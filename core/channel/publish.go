@@ -249,7 +249,7 @@ func (c *Channel) acknowledge(io *IO, t *turn, mark int) {
 		} else {
 			t.count.PacketsPubackSent++
 		}
-		io.Out = packet.Append(io.Out, c.version, &ack)
+		io.Out = packet.AppendAck(io.Out, c.version, &ack)
 	}
 	c.promise(io, from, mark)
 }
@@ -276,9 +276,9 @@ func byRule(code packet.ReasonCode) bool {
 	return false
 }
 
-// handleAck is PUBACK, PUBREC, PUBREL or PUBCOMP from the client.
+// handleAck is PUBACK, PUBREC, PUBREL or PUBCOMP from the client. What the session
+// wants because of it waits for the end of the run of acknowledgements.
 func (c *Channel) handleAck(io *IO, t *turn, p *packet.Ack) *fault {
-	t.effects.Reset()
 	now, mark, from := io.Batch.Now, io.Batch.Mark(), len(io.Out)
 	switch p.Kind {
 	case packet.TypePuback:
@@ -290,6 +290,7 @@ func (c *Channel) handleAck(io *IO, t *turn, p *packet.Ack) *fault {
 		t.count.PacketsPubrecReceived++
 		if !c.sess.Pubrec(now, p.PacketID, p.Code, &t.effects) {
 			missed(t.count, c.sess.InUse(p.PacketID), packet.TypePubrec)
+			c.emit(io, t) // PUBRELs leave in the order of the PUBRECs [MQTT-4.6.0-4]
 			c.answerUnknown(io, packet.TypePubrel, p)
 		}
 	case packet.TypePubrel:
@@ -301,7 +302,7 @@ func (c *Channel) handleAck(io *IO, t *turn, p *packet.Ack) *fault {
 		} else {
 			c.owner.Released(io.Batch, p.PacketID)
 		}
-		io.Out = packet.Append(io.Out, c.version, &comp)
+		io.Out = packet.AppendAck(io.Out, c.version, &comp)
 		c.promise(io, from, mark)
 		t.count.PacketsPubcompSent++
 	case packet.TypePubcomp:
@@ -310,7 +311,9 @@ func (c *Channel) handleAck(io *IO, t *turn, p *packet.Ack) *fault {
 			missed(t.count, c.sess.InUse(p.PacketID), packet.TypePubcomp)
 		}
 	}
-	c.emit(io, t)
+	if len(t.effects.Send) >= emitted {
+		c.emit(io, t)
+	}
 	return nil
 }
 

@@ -70,6 +70,11 @@ type Effects struct {
 	TimedOut int
 }
 
+// Empty tells whether there is nothing to carry out.
+func (e *Effects) Empty() bool {
+	return len(e.Send)|len(e.Drops)|len(e.Acked)|len(e.Moves)|e.Completed|e.TimedOut == 0 && !e.Load
+}
+
 // Reset empties e, keeps its capacity and lets go of the messages.
 func (e *Effects) Reset() {
 	clear(e.Send)
