@@ -118,12 +118,25 @@ func (w *worker) finish(c *Conn) {
 		// Nothing was sent that a reset, by bytes that nobody reads, could destroy.
 		c.flags.dead = true
 	case c.backlog == nil:
-		c.shut()
+		w.part(c)
 	}
 	if !c.flags.dead {
 		c.deadline.Store(time.Now().Add(c.loop.engine.linger).UnixNano())
 	}
 	m.Lost(&w.io, nil)
+}
+
+// part ends a connection of which all is sent. A peer that has closed its side
+// sends nothing more, so that what it left is read now and there is nothing to
+// wait for.
+func (w *worker) part(c *Conn) {
+	if c.flags.hungup && w.reads {
+		c.flags.shut = true
+		w.discard(c)
+	}
+	if !c.flags.dead {
+		c.shut()
+	}
 }
 
 // shut closes our side; the socket is closed when the peer has closed its side,

@@ -1,12 +1,14 @@
 package listener
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -97,12 +99,11 @@ func (a *Accepted) strip() error {
 func (d *descriptors) Close() error { return d.file.Close() }
 
 func (d *descriptors) accept() (Accepted, error) {
-	var fd int
-	var sa unix.Sockaddr
-	var failed error
+	a := Accepted{}
+	var failed syscall.Errno
 	err := d.raw.Read(func(s uintptr) bool {
 		for {
-			fd, sa, failed = unix.Accept4(int(s), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+			a.FD, a.Info.Peer, failed = accept4(s)
 			switch failed {
 			case unix.EINTR, unix.ECONNABORTED:
 			default:
@@ -116,16 +117,34 @@ func (d *descriptors) accept() (Accepted, error) {
 	if err != nil {
 		return Accepted{}, err
 	}
-	if failed != nil {
+	if failed != 0 {
 		return Accepted{}, fmt.Errorf("accept4: %w", failed)
 	}
-	a := Accepted{FD: fd}
-	a.Info.Peer = nowhere
-	switch sa := sa.(type) {
-	case *unix.SockaddrInet4:
-		a.Info.Peer = netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
-	case *unix.SockaddrInet6:
-		a.Info.Peer = unmap(netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), uint16(sa.Port)))
-	}
 	return a, nil
+}
+
+// accept4 is one system call that does not block, so that the scheduler need not
+// know; unix.Accept4 makes another one to learn the protocol.
+func accept4(s uintptr) (fd int, peer netip.AddrPort, errno syscall.Errno) {
+	var sa unix.RawSockaddrAny
+	size := uint32(unix.SizeofSockaddrAny)
+	r, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, s, uintptr(unsafe.Pointer(&sa)), uintptr(unsafe.Pointer(&size)),
+		unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+	if errno != 0 {
+		return -1, nowhere, errno
+	}
+	switch sa.Addr.Family {
+	case unix.AF_INET:
+		in := (*unix.RawSockaddrInet4)(unsafe.Pointer(&sa))
+		return int(r), netip.AddrPortFrom(netip.AddrFrom4(in.Addr), port16(&in.Port)), 0
+	case unix.AF_INET6:
+		in := (*unix.RawSockaddrInet6)(unsafe.Pointer(&sa))
+		return int(r), unmap(netip.AddrPortFrom(netip.AddrFrom16(in.Addr), port16(&in.Port))), 0
+	}
+	return int(r), nowhere, 0
+}
+
+// port16 is a port in network order.
+func port16(p *uint16) uint16 {
+	return binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(p))[:])
 }
