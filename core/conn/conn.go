@@ -27,6 +27,7 @@ type Conn struct {
 	loop   *loop
 	done   func()
 	stream *stream // nil: a descriptor in the loop's epoll set
+	layers *layers // between the descriptor's bytes and the machine's; nil: none
 	fd     int32
 
 	// Owned by the loop.

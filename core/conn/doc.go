@@ -7,9 +7,10 @@
 // picked up by the running turn. So a publisher runs its subscribers' turns
 // itself, once for all messages of its batch, without a goroutine or a wake-up.
 //
-// On Linux a plain TCP connection is a descriptor in one of the engine's epoll
-// sets and holds neither goroutine nor buffer while idle. TLS, WebSocket and all
-// connections of other systems have a reading goroutine behind the same Machine.
+// On Linux a connection is a descriptor in one of the engine's epoll sets and
+// holds neither goroutine nor buffer while idle; TLS and WebSocket are layers
+// above it that never block. On other systems a connection has a reading goroutine
+// behind the same Machine.
 //
 // It refuses to know MQTT: packets, sessions and policies are the Machine's.
 package conn

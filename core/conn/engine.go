@@ -102,7 +102,11 @@ func (e *Engine) Serve(a listener.Accepted, newMachine func(w Waker) Machine) er
 		return errors.Join(ErrClosed, a.Close())
 	}
 	c := &Conn{loop: l, done: a.Done, fd: int32(a.FD), slot: -1}
-	if a.Conn != nil {
+	switch {
+	case a.Pipe != nil:
+		c.layers = &layers{a.Conn, a.Pipe}
+		c.flags.unread = true // the handshakes may have read too far
+	case a.Conn != nil:
 		c.fd, c.stream = -1, newStream(c, a.Conn)
 	}
 	c.state.Store(owned | woken)

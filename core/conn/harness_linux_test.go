@@ -24,3 +24,13 @@ func takeFD(c net.Conn) (listener.Accepted, error) {
 	}
 	return listener.Accepted{FD: fd}, c.Close()
 }
+
+// takePipe is takeFD with a layer that changes nothing.
+func takePipe(c net.Conn) (listener.Accepted, error) {
+	a, err := takeFD(c)
+	if err == nil {
+		a.Pipe = listener.NewPipe(a.FD)
+		a.Conn = a.Pipe
+	}
+	return a, err
+}

@@ -219,6 +219,7 @@ func transports(t *testing.T, f func(t *testing.T, accept func(net.Conn) (listen
 var accepts = map[string]func(net.Conn) (listener.Accepted, error){
 	"stream":     func(c net.Conn) (listener.Accepted, error) { return listener.Accepted{Conn: c}, nil },
 	"descriptor": takeFD,
+	"layers":     takePipe,
 }
 
 func newRig(t testing.TB, cfg conn.Config, accept func(net.Conn) (listener.Accepted, error)) *rig {

@@ -10,7 +10,7 @@ func (w *worker) pull(c *Conn) {
 	}
 	for w.left > 0 {
 		space, have := w.space(c)
-		n, err := readSocket(c.fd, space[have:])
+		n, err := c.read(space[have:])
 		switch {
 		case err == errAgain:
 			c.flags.unread = false
@@ -22,7 +22,7 @@ func (w *worker) pull(c *Conn) {
 			w.lose(c, err)
 			return
 		}
-		if n < len(space)-have && !c.flags.hungup {
+		if n < len(space)-have && !c.flags.hungup && c.layers == nil {
 			c.flags.unread = false // what comes from now on is signalled
 		}
 		if !w.feed(c, space[:have+n]) || !c.flags.unread {

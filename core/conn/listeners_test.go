@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -106,6 +107,11 @@ func TestEveryListenerThroughTheEngine(t *testing.T) {
 			}
 			defer nc.Close()
 			c, m := &client{nc, t}, <-machines
+			c.send(packet(cmdEcho, nil))
+			c.next()
+			if stacks := make([]byte, 1<<20); runtime.GOOS == "linux" && bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("conn.(*stream)")) {
+				t.Error("an idle connection holds a goroutine")
+			}
 			body := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
 			go c.send(packet(cmdEcho, body), packet(cmdClose, []byte("bye")))
 			if _, got := c.next(); !bytes.Equal(got, body) {

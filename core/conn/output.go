@@ -20,7 +20,7 @@ func (w *worker) flush(c *Conn) {
 		return
 	}
 	w.io.Out = out[:0]
-	switch err := c.send(out); {
+	switch err := w.send(c, out); {
 	case err != nil:
 		w.lose(c, err)
 	case len(out) >= outBatch && c.backlog == nil && c.stream == nil:
@@ -29,12 +29,24 @@ func (w *worker) flush(c *Conn) {
 }
 
 // send writes out or keeps it, in order.
-func (c *Conn) send(out []byte) error {
+func (w *worker) send(c *Conn, out []byte) error {
 	c.flags.wrote = true
 	if c.stream != nil {
 		c.stream.write(out)
 		return nil
 	}
+	if c.layers != nil {
+		var err error
+		if w.seal, err = c.layers.seal(w.seal, out); err != nil {
+			return err
+		}
+		out = w.seal
+	}
+	return c.put(out)
+}
+
+// put gives the descriptor what is ready for it.
+func (c *Conn) put(out []byte) error {
 	if c.backlog == nil {
 		n, err := writeSocket(c.fd, out)
 		if err != nil {
@@ -103,7 +115,7 @@ func (w *worker) finish(c *Conn) {
 	w.io.Out, w.io.Close = out[:0], false
 	var err error
 	if len(out) > 0 {
-		err = c.send(out)
+		err = w.send(c, out)
 	}
 	c.machine = nil
 	c.rest.free()
@@ -114,7 +126,7 @@ func (w *worker) finish(c *Conn) {
 		c.flags.dead = true
 	case c.stream != nil:
 		c.stream.finish()
-	case c.backlog == nil && !c.flags.wrote && !c.flags.unread:
+	case c.backlog == nil && !c.flags.wrote && !c.flags.unread && c.layers == nil:
 		// Nothing was sent that a reset, by bytes that nobody reads, could destroy.
 		c.flags.dead = true
 	case c.backlog == nil:
@@ -142,6 +154,9 @@ func (w *worker) part(c *Conn) {
 // shut closes our side; the socket is closed when the peer has closed its side,
 // or by the deadline.
 func (c *Conn) shut() {
+	if c.layers != nil {
+		c.layers.shut(c.fd)
+	}
 	shutSocket(c.fd)
 	c.flags.shut, c.flags.unread = true, true
 }

@@ -29,6 +29,7 @@ type worker struct {
 	loop  *loop        // whose worker it is; nil: none's
 	reads bool         // may give machines bytes; those that flush a batch do not, or one publish could cascade without end
 	rd    []byte       // where to read from descriptors
+	seal  []byte       // what layers have made of Out
 	left  int          // what the turn may still read
 }
 
@@ -61,6 +62,7 @@ func (w *worker) turn(c *Conn, b *router.Batch) {
 		w.step(c, bits)
 	}
 	w.flush(c)
+	w.answer(c)
 }
 
 // end is deferred by turn so that a panicking machine ends its connection only.
@@ -72,6 +74,9 @@ func (w *worker) end(c *Conn) {
 	w.io.Batch = nil
 	if cap(w.io.Out) > outKept {
 		w.io.Out = nil
+	}
+	if cap(w.seal) > outKept {
+		w.seal = nil
 	}
 	switch {
 	case w.loop == c.loop:
@@ -166,6 +171,9 @@ func (w *worker) leave(c *Conn) {
 // lose ends a connection that is not to send anything any more.
 func (w *worker) lose(c *Conn, err error) {
 	m := c.machine
+	if c.layers != nil && c.backlog == nil {
+		_, _ = writeSocket(c.fd, c.layers.said()) // why, if it is the layers' reason
+	}
 	w.drop(c)
 	c.deadline.Store(0)
 	if c.stream != nil {

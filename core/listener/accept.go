@@ -147,13 +147,17 @@ func (s *settings) shake(a *Accepted, log *zap.Logger) error {
 	if err := nc.SetDeadline(time.Now().Add(s.cfg.HandshakeTimeout)); err != nil {
 		return err
 	}
+	p := a.pipe()
 	if err := s.secure(a, log); err != nil {
 		return err
 	}
 	if err := s.upgrade(a); err != nil {
 		return err
 	}
-	return nc.SetDeadline(time.Time{})
+	if err := nc.SetDeadline(time.Time{}); err != nil || p == nil {
+		return err
+	}
+	return a.bare(p)
 }
 
 // proxy takes the PROXY header off a.

@@ -40,11 +40,15 @@ type Info struct {
 // HTTP upgrade are done. Whoever is handed it owns it and calls Done once after
 // having closed it.
 type Accepted struct {
-	// Conn is the connection, or nil if FD is used.
+	// Conn is the connection; nil: the bytes of FD are MQTT's.
 	Conn net.Conn
-	// FD is a connected non-blocking stream socket, on Linux for proto tcp only. It
-	// is meaningful if Conn is nil.
+	// FD is a connected non-blocking stream socket, on Linux only. It is meaningful
+	// if Conn is nil or Pipe is not.
 	FD int
+	// Pipe is what is between FD and Conn (TLS, WebSocket): reading Conn reads FD
+	// and reports [ErrDry] when that has nothing, writing Conn adds to Pipe.Out. nil:
+	// Conn has its socket to itself.
+	Pipe *Pipe
 	// Info describes the client.
 	Info Info
 	// Done gives the place in max_connections back. Never nil in what a Listener
@@ -56,7 +60,7 @@ type Accepted struct {
 // Close closes a connection that nobody wants and calls Done.
 func (a Accepted) Close() error {
 	var err error
-	if a.Conn != nil {
+	if a.Conn != nil && a.Pipe == nil {
 		err = a.Conn.Close()
 	} else {
 		err = closeFD(a.FD)

@@ -66,14 +66,18 @@ func open(t *testing.T, cfg Config) *harness {
 func (p *harness) serve(a Accepted) {
 	p.infos <- a.Info
 	p.bare <- a.Conn == nil
-	if a.Conn == nil {
+	if a.Conn == nil || a.Pipe != nil {
 		f := os.NewFile(uintptr(a.FD), "accepted")
 		nc, err := net.FileConn(f)
 		if err != nil {
 			p.t.Error(err)
 		}
 		_ = f.Close()
-		a.Conn = nc
+		if a.Pipe != nil {
+			a.Pipe.nc, a.Pipe = nc, nil // as it was during the handshakes
+		} else {
+			a.Conn = nc
+		}
 	}
 	go func() {
 		_, _ = io.Copy(struct{ io.Writer }{a.Conn}, struct{ io.Reader }{a.Conn})

@@ -78,22 +78,47 @@ func (c *Config) newSource(ln socket) (source, error) {
 // strip makes a's connection the bare descriptor that those of proto tcp are. The
 // connection must have nothing buffered.
 func (a *Accepted) strip() error {
-	sc, ok := a.Conn.(syscall.Conn)
+	fd, err := takeFD(a.Conn)
+	if err == nil && fd >= 0 {
+		a.Conn, a.FD = nil, fd
+	}
+	return err
+}
+
+// pipe puts a pipe below what the handshakes will put on a's connection.
+func (a *Accepted) pipe() *Pipe {
+	p := &Pipe{nc: a.Conn}
+	a.Conn = p
+	return p
+}
+
+// bare takes the connection off p, which is below a's: the handshakes are done.
+func (a *Accepted) bare(p *Pipe) error {
+	fd, err := takeFD(p.nc)
+	if err != nil || fd < 0 {
+		return err
+	}
+	p.nc, p.fd = nil, fd
+	a.FD, a.Pipe = fd, p
+	return nil
+}
+
+// takeFD makes a descriptor of nc and closes nc; -1: it cannot be made.
+func takeFD(nc net.Conn) (fd int, err error) {
+	sc, ok := nc.(syscall.Conn)
 	if !ok {
-		return nil
+		return -1, nil
 	}
 	rc, err := sc.SyscallConn()
 	if err != nil {
-		return err
+		return -1, err
 	}
-	fd := -1
 	ctl := rc.Control(func(s uintptr) { fd, err = unix.FcntlInt(s, unix.F_DUPFD_CLOEXEC, 0) })
 	if err := errors.Join(ctl, err); err != nil {
-		return err
+		return -1, err
 	}
-	_ = a.Conn.Close() // the duplicate keeps the socket open
-	a.Conn, a.FD = nil, fd
-	return nil
+	_ = nc.Close() // the duplicate keeps the socket open
+	return fd, nil
 }
 
 func (d *descriptors) Close() error { return d.file.Close() }

@@ -15,3 +15,9 @@ func (c *Config) newSource(ln socket) (source, error) { return conns{ln, c.NoDel
 
 // strip has nothing to do: connections keep their net.Conn.
 func (a *Accepted) strip() error { return nil }
+
+// pipe has nothing to do: the connection has a goroutine of its own.
+func (a *Accepted) pipe() *Pipe { return nil }
+
+// bare is never reached.
+func (a *Accepted) bare(*Pipe) error { return nil }

@@ -44,7 +44,10 @@ func (c *webConn) Read(p []byte) (int, error) {
 		n := copy(p, c.early)
 		if c.early = c.early[n:]; n == 0 {
 			c.early = nil
-			n, c.err = c.Conn.Read(p)
+			if n, c.err = c.Conn.Read(p); c.err == ErrDry {
+				c.err = nil
+				return 0, ErrDry
+			}
 		}
 		n, err := c.frames.decode(p[:n], c.control)
 		if err != nil {
