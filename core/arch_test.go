@@ -45,6 +45,7 @@ var depth = map[string]int{
 	"core/plugin":   3,
 
 	"core/plugin/manifest": 1, // files only: no hook point, no event
+	"core/plugin/outbound": 0, // HTTP only
 
 	"core/conn":  4,
 	"core/sys":   4,

@@ -121,6 +121,8 @@ func TestFunctionsFit(t *testing.T) {
 			}
 			if many[name] != "" {
 				seen[name] = true
+			} else if f.Body == nil {
+				continue // its signature is that of an import of the plugin contract
 			} else if n := parameters(f.Type.Params); n > maxParameters {
 				t.Errorf("%s: %s has %d parameters", s.at(f), f.Name.Name, n)
 			}

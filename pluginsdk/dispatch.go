@@ -26,6 +26,7 @@ func Register(p any) struct{} {
 	plugged = dispatcher{plugin: p}
 	plugged.bindDeciding(p)
 	plugged.bindObserving(p)
+	plugged.bindAnswers(p)
 	return struct{}{}
 }
 

@@ -20,6 +20,7 @@ type Info struct {
 	Queued      int                // observe records that wait
 	Parked      int                // events whose verdict comes later
 	Overdue     uint64             // events refused because it did not come
+	Lost        uint64             // answers that their guests did not live to see
 	Metrics     map[string]float64 // the plugin's own
 }
 
@@ -34,7 +35,7 @@ func (m *Manager) List() []Info {
 			Name: p.name, Version: v.spec.Manifest.Version, Description: v.spec.Manifest.Description, Kind: v.kind,
 			SHA256: v.spec.SHA256, Grants: v.spec.Manifest.Capabilities, Status: v.inst.Status(), Failed: p.faults.Load(),
 			Looped: p.loops.Load(), Dropped: p.queue.dropped.Load(), Queued: p.queue.size(),
-			Parked: v.parked.count(), Overdue: p.overdue.Load(), Metrics: m.extra[p.name].numbers.copy(),
+			Parked: v.parked.count(), Overdue: p.overdue.Load(), Lost: p.lost.Load(), Metrics: m.extra[p.name].numbers.copy(),
 		}
 		for _, k := range contract.Hooks() {
 			if v.set.Has(k) {

@@ -33,6 +33,8 @@ type Config struct {
 	Hooks *hook.Points
 	// Store holds the messages of the topicstore capability; nil: not offered.
 	Store *topicstore.Store
+	// Sessions is for the capability session; nil: not offered.
+	Sessions Sessions
 	// Publish routes messages of plugins, in order. It is called on one goroutine
 	// and must not keep the slice. nil: the capability publish is not offered.
 	Publish func([]*message.Message)
@@ -90,7 +92,7 @@ func New(cfg Config) *Manager {
 		cfg.OpenTimeout = time.Minute
 	}
 	m := &Manager{host: &host{Config: cfg}, log: cfg.Log.Named("plugin"), stop: make(chan struct{}), extra: map[string]private{}}
-	m.host.pump = newPump(cfg.Publish)
+	m.host.pump, m.host.hashers = newPump(cfg.Publish), newHashers()
 	m.host.source = manifest.Source{Dirs: cfg.Dirs, ConfigDir: cfg.ConfigDir, AllowUnpinned: cfg.AllowUnpinned, Secrets: cfg.Secrets}
 	return m
 }
@@ -143,9 +145,13 @@ func (m *Manager) enlist(name string, order int) *loaded {
 		log: limited(m.log.With(zap.String("plugin", name)), m.host.Now),
 	}
 	p.party = event.Plugin{Name: name, Store: m.host.Store, Now: m.host.Now, Looped: p.looped}
+	own := private{keys: newKeys(m.host.Now), numbers: &numbers{}, outbox: &outbox{plugin: p, pump: m.host.pump}}
+	if m.host.Publish != nil {
+		p.outbox = own.outbox
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.extra[name] = private{keys: newKeys(m.host.Now), numbers: &numbers{}, outbox: &outbox{plugin: p, pump: m.host.pump}}
+	m.extra[name] = own
 	return p
 }
 
@@ -158,7 +164,10 @@ func (m *Manager) open(ctx context.Context, p *loaded) (*version, error) {
 	if m.host.Publish != nil {
 		services.Publish = own.outbox
 	}
-	prep, err := m.host.prepare(p.name, services, p.log)
+	if m.host.Sessions != nil {
+		services.Sessions = sessionCalls{m.host}
+	}
+	prep, err := m.host.prepare(p, services)
 	if err != nil {
 		return nil, fmt.Errorf("plugin %s: %w", p.name, err)
 	}

@@ -346,7 +346,7 @@ func TestOneFault(t *testing.T) {
 
 // A call that never ends does not stop an unload for ever.
 func TestRetireCutsOff(t *testing.T) {
-	v := &version{inst: &builtinInstance{plugin: always(contract.Next, 0)}, drained: make(chan struct{}), parked: &parked{}}
+	v := &version{inst: &builtinInstance{plugin: always(contract.Next, 0)}, drained: make(chan struct{}), parked: &parked{}, desk: &desk{cancel: func() {}}}
 	v.ctx, v.cancel = contextOf(t)
 	if !v.enter() {
 		t.Fatal("closed")

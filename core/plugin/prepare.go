@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -22,11 +23,13 @@ type prepared struct {
 	transport Transport
 	hooks     []manifest.Hook // with the operator's overrides
 	parked    *parked
+	desk      *desk
 }
 
-// prepare reads and checks all files of plugin name. services are what the
+// prepare reads and checks all files of a plugin. services are what the
 // plugin would be granted if it asked for everything.
-func (h *host) prepare(name string, services Services, log *zap.Logger) (*prepared, error) {
+func (h *host) prepare(pl *loaded, services Services) (*prepared, error) {
+	name, log := pl.name, pl.log
 	pkg, err := h.source.Read(name)
 	if err != nil {
 		return nil, err
@@ -41,7 +44,10 @@ func (h *host) prepare(name string, services Services, log *zap.Logger) (*prepar
 	}
 	m := pkg.Manifest
 	p.parked = &parked{}
-	services.Parked = p.parked
+	if p.desk, err = newDesk(pl, pkg); err != nil {
+		return nil, err
+	}
+	services.Parked, services.Desk = p.parked, p.desk
 	p.spec = &Spec{
 		Name: name, Manifest: m, Hooks: specs(pkg.Hooks), Code: pkg.Code, SHA256: pkg.SHA256, Path: pkg.Path, Config: pkg.Config,
 		Grants: pkg.Grants, Services: services.only(m.Capabilities), Node: h.Node, Version: h.Version,
@@ -86,7 +92,12 @@ func (s Services) only(caps []string) Services {
 	if !slices.Contains(caps, "metric") {
 		s.Metrics = nil
 	}
+	if !slices.Contains(caps, "session") {
+		s.Sessions = nil
+	}
 	s.TopicStore = s.TopicStore && slices.Contains(caps, "topicstore")
+	s.Timer, s.Hash = slices.Contains(caps, "timer"), slices.Contains(caps, "hash")
+	s.HTTP = slices.ContainsFunc(caps, func(c string) bool { return c == "http" || strings.HasPrefix(c, "http:") })
 	return s
 }
 
@@ -94,10 +105,11 @@ func (s Services) only(caps []string) Services {
 func (p *prepared) open(ctx context.Context) (*version, error) {
 	inst, err := p.transport.Open(ctx, p.spec)
 	if err != nil {
+		p.desk.shut()
 		return nil, err
 	}
 	v := &version{
-		spec: p.spec, inst: inst, kind: p.kind, parked: p.parked, blocking: p.transport.Blocking(),
+		spec: p.spec, inst: inst, kind: p.kind, parked: p.parked, desk: p.desk, blocking: p.transport.Blocking(),
 		maxRecords: max(1, p.transport.MaxRecords()), drained: make(chan struct{}), replaced: make(chan struct{}),
 	}
 	v.ctx, v.cancel = context.WithCancel(context.Background())
@@ -114,5 +126,6 @@ func (p *prepared) open(ctx context.Context) (*version, error) {
 		}
 		v.set = v.set.With(s.Hook)
 	}
+	v.desk.open(v)
 	return v, nil
 }

@@ -77,6 +77,12 @@ type Services struct {
 	TopicStore bool
 	// Parked takes what guests decide later; every plugin has it.
 	Parked Parked
+	// Timer, HTTP and Hash say that these capabilities are granted; Desk carries
+	// them out.
+	Timer, HTTP, Hash bool
+	Desk              Desk
+	// Sessions: capability "session".
+	Sessions SessionCalls
 	// Now is the host's clock.
 	Now func() time.Time
 }

@@ -26,6 +26,7 @@ type version struct {
 	ctx        context.Context // of calls; ends when the version is closed for good
 	cancel     context.CancelFunc
 	parked     *parked // events that it has put off
+	desk       *desk   // what its guests want to have done
 
 	// users counts the calls that run, minus closing once the version is closed.
 	users    atomic.Int64
@@ -74,6 +75,7 @@ func (v *version) stop(patience time.Duration) {
 		<-v.drained
 	}
 	v.parked.close()
+	v.desk.shut()
 }
 
 // close frees the instance of a version that was stopped.
@@ -99,6 +101,8 @@ type loaded struct {
 	faults atomic.Uint64           // records that on_error answered
 	loops  atomic.Uint64           // publications refused for their hops
 
+	outbox  *outbox       // nil: nothing can be published
+	lost    atomic.Uint64 // answers that their guests did not live to see
 	overdue atomic.Uint64 // events refused because a verdict that was put off never came
 
 	queue *queue // of observed events
@@ -113,6 +117,8 @@ type host struct {
 	source manifest.Source
 	pool   sync.Pool // *asking
 	pump   *pump
+
+	hashers *hashers
 }
 
 // acquire returns the current version, kept open until its release; nil when

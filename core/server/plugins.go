@@ -11,6 +11,7 @@ import (
 	"github.com/dunlinmq/dunlin/core/admin"
 	"github.com/dunlinmq/dunlin/core/hook"
 	"github.com/dunlinmq/dunlin/core/message"
+	"github.com/dunlinmq/dunlin/core/packet"
 	"github.com/dunlinmq/dunlin/core/plugin"
 	"github.com/dunlinmq/dunlin/core/plugin/manifest"
 	"github.com/dunlinmq/dunlin/core/plugin/rpc"
@@ -32,7 +33,7 @@ func (s *Server) startPlugins(ctx context.Context) error {
 		AllowUnpinned: s.cfg.Plugins.AllowUnpinned, MemoryBudget: s.cfg.Plugins.MemoryBudget,
 		Node: s.cfg.Node.Name, Version: s.opts.Version,
 		WASM: guests, Process: s.processes,
-		Hooks: s.hooks, Store: s.retained, Publish: s.publishAll, Log: s.opts.Log,
+		Hooks: s.hooks, Store: s.retained, Publish: s.publishAll, Sessions: sessions{s}, Log: s.opts.Log,
 		Secrets: manifest.Secrets{Env: os.LookupEnv, Dir: s.cfg.Plugins.EtcDir},
 	})
 	if err := s.plugins.StartAll(ctx); err != nil {
@@ -45,6 +46,24 @@ func (s *Server) startPlugins(ctx context.Context) error {
 func (s *Server) stopPlugins() error {
 	defer s.processes.Close()
 	return s.plugins.Close()
+}
+
+// sessions is what plugins may know of clients and do to them.
+type sessions struct{ s *Server }
+
+// Client implements plugin.Sessions.
+func (k sessions) Client(id string) *hook.Client {
+	c := k.s.registry.Lookup(id)
+	if c == nil || !c.Online() {
+		return nil
+	}
+	return c.Info()
+}
+
+// Kick implements plugin.Sessions.
+func (k sessions) Kick(id string) bool {
+	c := k.s.registry.Lookup(id)
+	return c != nil && c.Online() && c.Evict(packet.AdministrativeAction)
 }
 
 // publishAll takes messages of plugins and of the node into the publish pipeline.

@@ -10,13 +10,16 @@ export const SIZE_VERSION_SHIFT: u32 = 6;
 export const SIZE_ORIGIN_SHIFT: u32 = 16;
 export const SIZE_HOPS_SHIFT: u32 = 20;
 export const SIZE_VERDICT: u32 = 16;
-export const SIZE_EXTS: u32 = 20;
+export const SIZE_EXTS: u32 = 21;
 export const SIZE_EXT_HEAD: u32 = 8;
 export const MAX_RECORDS: u32 = 512; // records in one frame to a process
 export const MAX_RECORDS_WASM: u32 = 64; // records in one frame to a WASM guest
 export const MAX_FRAME_BYTES: u32 = 0x40000; // a frame with more than one record stays below
 export const MAX_SLOTS: u32 = 32; // slots of one record
 export const MAX_OPEN_FRAMES: u32 = 1024; // CALL and OBSERVE frames without an answer, to one process
+export const MAX_TIMER: u32 = 0x5265C00; // milliseconds
+export const MAX_HTTP_TIMEOUT: u32 = 0xEA60; // milliseconds
+export const MAX_PENDING: u32 = 0xEA60;
 export const HOOK_CONNECT: u32 = 1; // a CONNECT was decoded
 export const HOOK_AUTHENTICATE: u32 = 2; // who is this client?
 export const HOOK_AUTH_CONTINUE: u32 = 3; // an AUTH packet of enhanced authentication
@@ -41,9 +44,10 @@ export const HOOK_ACKED: u32 = 27;
 export const HOOK_DROPPED: u32 = 28;
 export const HOOK_RETAINED_STORE: u32 = 32; // one PUBLISH with RETAIN, before its acknowledgement
 export const HOOK_RETAINED_READ: u32 = 33; // one new subscription
-export const HOOK_TIMER: u32 = 48;
-export const HOOK_HTTP_RESPONSE: u32 = 49; // reserved
+export const HOOK_TIMER: u32 = 48; // a timer that the guest has set
+export const HOOK_HTTP_RESPONSE: u32 = 49; // the answer to a request of the guest
 export const HOOK_KV_CHANGED: u32 = 50; // reserved
+export const HOOK_HASH_RESULT: u32 = 51; // the answer to a comparison of a password
 export const SLOT_CLIENT_ID: u32 = 0;
 export const SLOT_USERNAME: u32 = 1;
 export const SLOT_PEER: u32 = 2; // "192.0.2.1:51000", "[2001:db8::1]:51000"
@@ -79,6 +83,10 @@ export const SLOT_FILTERS: u32 = 4; // payload of the packet in wire form: u16 l
 export const SLOT_SUB_PROPS: u32 = 5; // wire form without length
 export const SLOT_FILTER: u32 = 4; // retained_read: without share prefix
 export const SLOT_SUB_ID: u32 = 5; // u32 Subscription Identifier; absent: none
+export const SLOT_ID: u32 = 0; // http_response, hash_result: u64 that the guest gave the call
+export const SLOT_ERROR: u32 = 1; // why there is no answer, UTF-8; absent: there is
+export const SLOT_HEADERS: u32 = 2; // http_response: lines "Name: value\n", names in canonical form
+export const SLOT_ANSWER_BODY: u32 = 3; // http_response
 export const FLAG_QOS: u32 = 3;
 export const FLAG_RETAIN: u32 = 4;
 export const FLAG_DUP: u32 = 8;
@@ -103,7 +111,7 @@ export const ACTION_DENY: u32 = 2; // refused with the reason code
 export const ACTION_CONTINUE: u32 = 3; // authenticate: send ExtReply in an AUTH packet
 export const ACTION_DROP: u32 = 4; // messages: acknowledged as usual, routed to nobody
 export const ACTION_REWRITE: u32 = 5; // pass, changed by the extensions
-export const ACTION_PENDING: u32 = 6; // reserved: decided later; refused by hosts of version 1
+export const ACTION_PENDING: u32 = 6; // decided later, by the host call resume; with ExtPending
 export const VERDICT_SUPERUSER: u32 = 4; // authenticate: the client may do all
 export const CACHE_TOPIC: u32 = 0; // the cached verdict holds for this topic
 export const CACHE_FILTER: u32 = 1; // for every topic of ExtCacheFilter
@@ -128,6 +136,7 @@ export const EXT_FILTERS: u32 = 16; // the filters, as in SlotFilters, same numb
 export const EXT_LIMITS: u32 = 17; // 4 x u32: receive maximum, packet size, keep alive, session expiry; KeepLimit: as is
 export const EXT_CLIENT_ID: u32 = 18; // the client identifier to assign
 export const EXT_CACHE_FILTER: u32 = 19; // topic filter that a cached verdict covers
+export const EXT_PENDING: u32 = 20; // u64 token, u32 milliseconds: with Pending, see [AppendPending]
 export const REASON_UNSPECIFIED_ERROR: u32 = 128;
 export const REASON_MALFORMED_PACKET: u32 = 129;
 export const REASON_PROTOCOL_ERROR: u32 = 130;
@@ -193,8 +202,13 @@ export const CALL_KV_GET: u32 = 8; // Data key; the reply's Data is the value
 export const CALL_KV_SET: u32 = 9; // Record key length, Arg ttl_ms, Data key and value
 export const CALL_KV_DEL: u32 = 10; // Data key
 export const CALL_KV_INCR: u32 = 11; // Arg delta, Data key; the reply's Result is the new value
-export const CALL_TIMER_SET: u32 = 12; // Record id, Arg milliseconds; reserved
+export const CALL_TIMER_SET: u32 = 12; // Record id, Arg milliseconds; 0: stops it
 export const CALL_KV_CAS: u32 = 13; // Record key length, Arg old length (-1: absent), Data key, old, value
+export const CALL_RESUME: u32 = 14; // Seq token, Data a verdict block of one record
+export const CALL_HTTP_START: u32 = 15; // Seq id, Arg timeout in milliseconds, Data the request
+export const CALL_SESSION_GET: u32 = 16; // Data client id; the reply's Data is a connected record
+export const CALL_SESSION_KICK: u32 = 17; // Data client id
+export const CALL_HASH_VERIFY: u32 = 18; // Seq id, Record length of the hash, Data hash, password
 
 /** dunlin_log: (level i32, ptr i32, len i32) */
 @external("dunlin_log", "write")
@@ -235,6 +249,24 @@ export declare function dunlin_kv_incr(a: i32, b: i32, c: i64): i64;
 /** dunlin_kv: (key ptr, len, old ptr, len (-1: absent), value ptr, len) -> i32 */
 @external("dunlin_kv", "cas")
 export declare function dunlin_kv_cas(a: i32, b: i32, c: i32, d: i32, e: i32, f: i32): i32;
+/** dunlin_pending: (token i64, block ptr i32, len i32) -> i32 */
+@external("dunlin_pending", "resume")
+export declare function dunlin_pending_resume(a: i64, b: i32, c: i32): i32;
+/** dunlin_timer: (id i32, ms i32) -> i32 */
+@external("dunlin_timer", "set")
+export declare function dunlin_timer_set(a: i32, b: i32): i32;
+/** dunlin_http: (id i64, request ptr i32, len i32, timeout_ms i32) -> i32 */
+@external("dunlin_http", "start")
+export declare function dunlin_http_start(a: i64, b: i32, c: i32, d: i32): i32;
+/** dunlin_session: (client id ptr, len, buf ptr, cap) -> i32 size */
+@external("dunlin_session", "get")
+export declare function dunlin_session_get(a: i32, b: i32, c: i32, d: i32): i32;
+/** dunlin_session: (client id ptr, len) -> i32 */
+@external("dunlin_session", "kick")
+export declare function dunlin_session_kick(a: i32, b: i32): i32;
+/** dunlin_hash: (id i64, hash ptr, len, password ptr, len) -> i32 */
+@external("dunlin_hash", "verify")
+export declare function dunlin_hash_verify(a: i64, b: i32, c: i32, d: i32, e: i32): i32;
 
 /** A record of connect. */
 export class Connect extends Record {
@@ -366,6 +398,20 @@ export class Filter extends Record {
 export class Timer extends Record {
 }
 
+/** A record of http_response. */
+export class HttpResponse extends Record {
+  get id(): View { return this.slot(0); }
+  get error(): View { return this.slot(1); }
+  get headers(): View { return this.slot(2); }
+  get body(): View { return this.slot(3); }
+}
+
+/** A record of hash_result. */
+export class HashResult extends Record {
+  get id(): View { return this.slot(0); }
+  get error(): View { return this.slot(1); }
+}
+
 import { Verdict } from "./dunlin";
 
 /** A plugin overrides the methods of the hooks that it registers. */
@@ -400,6 +446,8 @@ export class Plugin {
   retainedStore(e: Message, v: Verdict): void {}
   retainedRead(e: Filter, v: Verdict): void {}
   timer(e: Timer, v: Verdict): void {}
+  httpResponse(e: HttpResponse, v: Verdict): void {}
+  hashResult(e: HashResult, v: Verdict): void {}
 }
 
 const connectEvent = new Connect();
@@ -411,6 +459,8 @@ const clientEvent = new Client();
 const disconnectEvent = new Disconnect();
 const filterEvent = new Filter();
 const timerEvent = new Timer();
+const httpResponseEvent = new HttpResponse();
+const hashResultEvent = new HashResult();
 
 export function dispatch(p: Plugin, hook: u32, at: usize, v: Verdict): void {
   switch (hook) {
@@ -439,5 +489,7 @@ export function dispatch(p: Plugin, hook: u32, at: usize, v: Verdict): void {
     case 32: { messageEvent.at = at; p.retainedStore(messageEvent, v); break; }
     case 33: { filterEvent.at = at; p.retainedRead(filterEvent, v); break; }
     case 48: { timerEvent.at = at; p.timer(timerEvent, v); break; }
+    case 49: { httpResponseEvent.at = at; p.httpResponse(httpResponseEvent, v); break; }
+    case 51: { hashResultEvent.at = at; p.hashResult(hashResultEvent, v); break; }
   }
 }

@@ -12,13 +12,16 @@
 #define DUNLIN_SIZE_ORIGIN_SHIFT 16
 #define DUNLIN_SIZE_HOPS_SHIFT 20
 #define DUNLIN_SIZE_VERDICT 16
-#define DUNLIN_SIZE_EXTS 20
+#define DUNLIN_SIZE_EXTS 21
 #define DUNLIN_SIZE_EXT_HEAD 8
 #define DUNLIN_MAX_RECORDS 512 /* records in one frame to a process */
 #define DUNLIN_MAX_RECORDS_WASM 64 /* records in one frame to a WASM guest */
 #define DUNLIN_MAX_FRAME_BYTES 0x40000 /* a frame with more than one record stays below */
 #define DUNLIN_MAX_SLOTS 32 /* slots of one record */
 #define DUNLIN_MAX_OPEN_FRAMES 1024 /* CALL and OBSERVE frames without an answer, to one process */
+#define DUNLIN_MAX_TIMER 0x5265C00 /* milliseconds */
+#define DUNLIN_MAX_HTTP_TIMEOUT 0xEA60 /* milliseconds */
+#define DUNLIN_MAX_PENDING 0xEA60
 #define DUNLIN_HOOK_CONNECT 1 /* a CONNECT was decoded */
 #define DUNLIN_HOOK_AUTHENTICATE 2 /* who is this client? */
 #define DUNLIN_HOOK_AUTH_CONTINUE 3 /* an AUTH packet of enhanced authentication */
@@ -43,9 +46,10 @@
 #define DUNLIN_HOOK_DROPPED 28
 #define DUNLIN_HOOK_RETAINED_STORE 32 /* one PUBLISH with RETAIN, before its acknowledgement */
 #define DUNLIN_HOOK_RETAINED_READ 33 /* one new subscription */
-#define DUNLIN_HOOK_TIMER 48
-#define DUNLIN_HOOK_HTTP_RESPONSE 49 /* reserved */
+#define DUNLIN_HOOK_TIMER 48 /* a timer that the guest has set */
+#define DUNLIN_HOOK_HTTP_RESPONSE 49 /* the answer to a request of the guest */
 #define DUNLIN_HOOK_KV_CHANGED 50 /* reserved */
+#define DUNLIN_HOOK_HASH_RESULT 51 /* the answer to a comparison of a password */
 #define DUNLIN_SLOT_CLIENT_ID 0
 #define DUNLIN_SLOT_USERNAME 1
 #define DUNLIN_SLOT_PEER 2 /* "192.0.2.1:51000", "[2001:db8::1]:51000" */
@@ -81,6 +85,10 @@
 #define DUNLIN_SLOT_SUB_PROPS 5 /* wire form without length */
 #define DUNLIN_SLOT_FILTER 4 /* retained_read: without share prefix */
 #define DUNLIN_SLOT_SUB_ID 5 /* u32 Subscription Identifier; absent: none */
+#define DUNLIN_SLOT_ID 0 /* http_response, hash_result: u64 that the guest gave the call */
+#define DUNLIN_SLOT_ERROR 1 /* why there is no answer, UTF-8; absent: there is */
+#define DUNLIN_SLOT_HEADERS 2 /* http_response: lines "Name: value\n", names in canonical form */
+#define DUNLIN_SLOT_ANSWER_BODY 3 /* http_response */
 #define DUNLIN_FLAG_QOS 3
 #define DUNLIN_FLAG_RETAIN 4
 #define DUNLIN_FLAG_DUP 8
@@ -105,7 +113,7 @@
 #define DUNLIN_ACTION_CONTINUE 3 /* authenticate: send ExtReply in an AUTH packet */
 #define DUNLIN_ACTION_DROP 4 /* messages: acknowledged as usual, routed to nobody */
 #define DUNLIN_ACTION_REWRITE 5 /* pass, changed by the extensions */
-#define DUNLIN_ACTION_PENDING 6 /* reserved: decided later; refused by hosts of version 1 */
+#define DUNLIN_ACTION_PENDING 6 /* decided later, by the host call resume; with ExtPending */
 #define DUNLIN_VERDICT_SUPERUSER 4 /* authenticate: the client may do all */
 #define DUNLIN_CACHE_TOPIC 0 /* the cached verdict holds for this topic */
 #define DUNLIN_CACHE_FILTER 1 /* for every topic of ExtCacheFilter */
@@ -130,6 +138,7 @@
 #define DUNLIN_EXT_LIMITS 17 /* 4 x u32: receive maximum, packet size, keep alive, session expiry; KeepLimit: as is */
 #define DUNLIN_EXT_CLIENT_ID 18 /* the client identifier to assign */
 #define DUNLIN_EXT_CACHE_FILTER 19 /* topic filter that a cached verdict covers */
+#define DUNLIN_EXT_PENDING 20 /* u64 token, u32 milliseconds: with Pending, see [AppendPending] */
 #define DUNLIN_REASON_UNSPECIFIED_ERROR 128
 #define DUNLIN_REASON_MALFORMED_PACKET 129
 #define DUNLIN_REASON_PROTOCOL_ERROR 130
@@ -195,8 +204,13 @@
 #define DUNLIN_CALL_KV_SET 9 /* Record key length, Arg ttl_ms, Data key and value */
 #define DUNLIN_CALL_KV_DEL 10 /* Data key */
 #define DUNLIN_CALL_KV_INCR 11 /* Arg delta, Data key; the reply's Result is the new value */
-#define DUNLIN_CALL_TIMER_SET 12 /* Record id, Arg milliseconds; reserved */
+#define DUNLIN_CALL_TIMER_SET 12 /* Record id, Arg milliseconds; 0: stops it */
 #define DUNLIN_CALL_KV_CAS 13 /* Record key length, Arg old length (-1: absent), Data key, old, value */
+#define DUNLIN_CALL_RESUME 14 /* Seq token, Data a verdict block of one record */
+#define DUNLIN_CALL_HTTP_START 15 /* Seq id, Arg timeout in milliseconds, Data the request */
+#define DUNLIN_CALL_SESSION_GET 16 /* Data client id; the reply's Data is a connected record */
+#define DUNLIN_CALL_SESSION_KICK 17 /* Data client id */
+#define DUNLIN_CALL_HASH_VERIFY 18 /* Seq id, Record length of the hash, Data hash, password */
 
 #define DUNLIN_IMPORT(module, name) __attribute__((import_module(module), import_name(name)))
 
@@ -226,6 +240,18 @@ DUNLIN_IMPORT("dunlin_kv", "del") int32_t dunlin_kv_del(int32_t, int32_t);
 DUNLIN_IMPORT("dunlin_kv", "incr") int64_t dunlin_kv_incr(int32_t, int32_t, int64_t);
 /* dunlin_kv: (key ptr, len, old ptr, len (-1: absent), value ptr, len) -> i32 */
 DUNLIN_IMPORT("dunlin_kv", "cas") int32_t dunlin_kv_cas(int32_t, int32_t, int32_t, int32_t, int32_t, int32_t);
+/* dunlin_pending: (token i64, block ptr i32, len i32) -> i32 */
+DUNLIN_IMPORT("dunlin_pending", "resume") int32_t dunlin_pending_resume(int64_t, int32_t, int32_t);
+/* dunlin_timer: (id i32, ms i32) -> i32 */
+DUNLIN_IMPORT("dunlin_timer", "set") int32_t dunlin_timer_set(int32_t, int32_t);
+/* dunlin_http: (id i64, request ptr i32, len i32, timeout_ms i32) -> i32 */
+DUNLIN_IMPORT("dunlin_http", "start") int32_t dunlin_http_start(int64_t, int32_t, int32_t, int32_t);
+/* dunlin_session: (client id ptr, len, buf ptr, cap) -> i32 size */
+DUNLIN_IMPORT("dunlin_session", "get") int32_t dunlin_session_get(int32_t, int32_t, int32_t, int32_t);
+/* dunlin_session: (client id ptr, len) -> i32 */
+DUNLIN_IMPORT("dunlin_session", "kick") int32_t dunlin_session_kick(int32_t, int32_t);
+/* dunlin_hash: (id i64, hash ptr, len, password ptr, len) -> i32 */
+DUNLIN_IMPORT("dunlin_hash", "verify") int32_t dunlin_hash_verify(int64_t, int32_t, int32_t, int32_t, int32_t);
 
 /* A record of a frame. */
 typedef struct dunlin_record dunlin_record;
@@ -337,6 +363,14 @@ static inline dunlin_bytes dunlin_filter_peer(const dunlin_record *r) { return d
 static inline dunlin_bytes dunlin_filter_listener(const dunlin_record *r) { return dunlin_slot(r, 3); }
 static inline dunlin_bytes dunlin_filter_filter(const dunlin_record *r) { return dunlin_slot(r, 4); }
 static inline uint32_t dunlin_filter_subscription_id(const dunlin_record *r, uint32_t absent) { return dunlin_slot_u32(r, 5, absent); }
+/* http_response */
+static inline dunlin_bytes dunlin_http_response_id(const dunlin_record *r) { return dunlin_slot(r, 0); }
+static inline dunlin_bytes dunlin_http_response_error(const dunlin_record *r) { return dunlin_slot(r, 1); }
+static inline dunlin_bytes dunlin_http_response_headers(const dunlin_record *r) { return dunlin_slot(r, 2); }
+static inline dunlin_bytes dunlin_http_response_body(const dunlin_record *r) { return dunlin_slot(r, 3); }
+/* hash_result */
+static inline dunlin_bytes dunlin_hash_result_id(const dunlin_record *r) { return dunlin_slot(r, 0); }
+static inline dunlin_bytes dunlin_hash_result_error(const dunlin_record *r) { return dunlin_slot(r, 1); }
 
 /* X(name, number): a function dunlin_on_<name> that the plugin may define. */
 #define DUNLIN_HOOKS(X) \
@@ -364,6 +398,8 @@ static inline uint32_t dunlin_filter_subscription_id(const dunlin_record *r, uin
 	X(dropped, 28) \
 	X(retained_store, 32) \
 	X(retained_read, 33) \
-	X(timer, 48)
+	X(timer, 48) \
+	X(http_response, 49) \
+	X(hash_result, 51)
 
 #endif

@@ -24,7 +24,10 @@ const (
 	ModuleMetric     = "dunlin_metric"     // metric
 	ModuleKV         = "dunlin_kv"         // kv
 	ModulePending    = "dunlin_pending"    // verdicts that come later; every plugin has it
-	ModuleTimer      = "dunlin_timer"      // timer; reserved
+	ModuleTimer      = "dunlin_timer"      // timer
+	ModuleHTTP       = "dunlin_http"       // http
+	ModuleSession    = "dunlin_session"    // session
+	ModuleHash       = "dunlin_hash"       // hash
 )
 
 // The functions of the import modules.
@@ -44,6 +47,10 @@ const (
 	ImportKVCas         = "cas"     // dunlin_kv: (key ptr, len, old ptr, len (-1: absent), value ptr, len) -> i32
 	ImportPendingResume = "resume"  // dunlin_pending: (token i64, block ptr i32, len i32) -> i32
 	ImportTimerSet      = "set"     // dunlin_timer: (id i32, ms i32) -> i32
+	ImportHTTPStart     = "start"   // dunlin_http: (id i64, request ptr i32, len i32, timeout_ms i32) -> i32
+	ImportSessionGet    = "get"     // dunlin_session: (client id ptr, len, buf ptr, cap) -> i32 size
+	ImportSessionKick   = "kick"    // dunlin_session: (client id ptr, len) -> i32
+	ImportHashVerify    = "verify"  // dunlin_hash: (id i64, hash ptr, len, password ptr, len) -> i32
 )
 
 // The go-plugin handshake of process plugins. The cookie keeps a plugin from

@@ -33,9 +33,10 @@ const (
 	HookRetainedStore Hook = 32 // one PUBLISH with RETAIN, before its acknowledgement
 	HookRetainedRead  Hook = 33 // one new subscription
 
-	HookTimer        Hook = 48
-	HookHTTPResponse Hook = 49 // reserved
+	HookTimer        Hook = 48 // a timer that the guest has set
+	HookHTTPResponse Hook = 49 // the answer to a request of the guest
 	HookKVChanged    Hook = 50 // reserved
+	HookHashResult   Hook = 51 // the answer to a comparison of a password
 )
 
 // MaxHook bounds hook numbers, so that a set of hooks fits in a [HookSet].
@@ -64,6 +65,7 @@ const (
 	Observe                    // told afterwards; bounded queue, lossy and counted
 	Consume                    // an acknowledged cursor; not used by version 1
 	Provide                    // one plugin per role answers
+	Answer                     // to the guest that asked, for nobody else
 )
 
 // String is the class's name in a manifest.
@@ -77,6 +79,8 @@ func (c Class) String() string {
 		return "consume"
 	case Provide:
 		return "provide"
+	case Answer:
+		return "answer"
 	}
 	return "unknown"
 }

@@ -36,13 +36,13 @@ func TestHookAndSlotNumbersStay(t *testing.T) {
 		1: "connect", 2: "authenticate", 3: "auth_continue", 4: "acl", 5: "subscribe", 6: "unsubscribe", 7: "publish", 8: "will",
 		9: "deliver", 16: "connected", 17: "disconnected", 18: "subscribed", 19: "unsubscribed", 20: "session_created",
 		21: "session_resumed", 22: "session_takenover", 23: "session_expired", 24: "session_discarded", 25: "published",
-		26: "delivered", 27: "acked", 28: "dropped", 32: "retained_store", 33: "retained_read", 48: "timer",
+		26: "delivered", 27: "acked", 28: "dropped", 32: "retained_store", 33: "retained_read", 48: "timer", 49: "http_response", 51: "hash_result",
 	} {
 		if h.String() != want {
 			t.Errorf("hook %d is %q, want %q", h, h, want)
 		}
 	}
-	if len(Hooks()) != 25 {
+	if len(Hooks()) != 27 {
 		t.Errorf("%d hooks", len(Hooks()))
 	}
 	for _, c := range []struct {
@@ -64,6 +64,8 @@ func TestHookAndSlotNumbersStay(t *testing.T) {
 		{HookPublish, SlotMessageID, "message_id"},
 		{HookACL, SlotTopic, "topic"}, {HookACL, SlotACLPrincipal, "principal"}, {HookACL, SlotACLTenant, "tenant"},
 		{HookSubscribe, SlotFilters, "filters"}, {HookUnsubscribe, SlotSubProps, "props"},
+		{HookHTTPResponse, SlotID, "id"}, {HookHTTPResponse, SlotError, "error"}, {HookHTTPResponse, SlotHeaders, "headers"},
+		{HookHTTPResponse, SlotAnswerBody, "body"}, {HookHashResult, SlotID, "id"}, {HookHashResult, SlotError, "error"},
 		{HookRetainedRead, SlotFilter, "filter"}, {HookSubscribed, SlotSubID, "subscription_id"},
 	} {
 		if got := c.hook.Slots()[c.slot]; got != c.name {
@@ -92,7 +94,7 @@ func TestHookSet(t *testing.T) {
 }
 
 func TestClassAndActionNames(t *testing.T) {
-	for c, want := range map[Class]string{Intercept: "intercept", Observe: "observe", Consume: "consume", Provide: "provide", 0: "unknown"} {
+	for c, want := range map[Class]string{Intercept: "intercept", Observe: "observe", Consume: "consume", Provide: "provide", Answer: "answer", 0: "unknown"} {
 		if c.String() != want {
 			t.Errorf("%q, want %q", c, want)
 		}

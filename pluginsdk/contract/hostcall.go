@@ -21,9 +21,13 @@ const (
 	CallKVSet        Call = 9  // Record key length, Arg ttl_ms, Data key and value
 	CallKVDel        Call = 10 // Data key
 	CallKVIncr       Call = 11 // Arg delta, Data key; the reply's Result is the new value
-	CallTimerSet     Call = 12 // Record id, Arg milliseconds; reserved
+	CallTimerSet     Call = 12 // Record id, Arg milliseconds; 0: stops it
 	CallKVCas        Call = 13 // Record key length, Arg old length (-1: absent), Data key, old, value
 	CallResume       Call = 14 // Seq token, Data a verdict block of one record
+	CallHTTPStart    Call = 15 // Seq id, Arg timeout in milliseconds, Data the request
+	CallSessionGet   Call = 16 // Data client id; the reply's Data is a connected record
+	CallSessionKick  Call = 17 // Data client id
+	CallHashVerify   Call = 18 // Seq id, Record length of the hash, Data hash, password
 )
 
 // Replies tells whether the host answers the call.

@@ -78,6 +78,15 @@ const (
 	SlotSubID  Slot = 5 // u32 Subscription Identifier; absent: none
 )
 
+// The slots of answers. Aux is the timer's id; the status of the response, 0: there
+// is none; 1: the password belongs to the hash, 0: it does not.
+const (
+	SlotID         Slot = 0 // http_response, hash_result: u64 that the guest gave the call
+	SlotError      Slot = 1 // why there is no answer, UTF-8; absent: there is
+	SlotHeaders    Slot = 2 // http_response: lines "Name: value\n", names in canonical form
+	SlotAnswerBody Slot = 3 // http_response
+)
+
 // Flags is the u32 of a record's header.
 type Flags uint32
 

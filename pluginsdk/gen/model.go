@@ -253,9 +253,7 @@ func (l *layout) function(c named) error {
 	if f.Module == "" {
 		return fmt.Errorf("contract.%s: the comment %q names no module", c.name, c.doc)
 	}
-	if f.Module != contract.ModuleTimer { // reserved: no host has it
-		l.Imports = append(l.Imports, f)
-	}
+	l.Imports = append(l.Imports, f)
 	return nil
 }
 

@@ -12,7 +12,7 @@ const Size = Object.freeze({
   originShift: 16,
   hopsShift: 20,
   verdict: 16,
-  exts: 20,
+  exts: 21,
   extHead: 8,
 });
 const Max = Object.freeze({
@@ -21,6 +21,9 @@ const Max = Object.freeze({
   frameBytes: 0x40000, // a frame with more than one record stays below
   slots: 32, // slots of one record
   openFrames: 1024, // CALL and OBSERVE frames without an answer, to one process
+  timer: 0x5265C00, // milliseconds
+  httpTimeout: 0xEA60, // milliseconds
+  pending: 0xEA60,
 });
 const Hook = Object.freeze({
   connect: 1, // a CONNECT was decoded
@@ -47,9 +50,10 @@ const Hook = Object.freeze({
   dropped: 28,
   retainedStore: 32, // one PUBLISH with RETAIN, before its acknowledgement
   retainedRead: 33, // one new subscription
-  timer: 48,
-  httpResponse: 49, // reserved
+  timer: 48, // a timer that the guest has set
+  httpResponse: 49, // the answer to a request of the guest
   kvChanged: 50, // reserved
+  hashResult: 51, // the answer to a comparison of a password
 });
 const Slot = Object.freeze({
   clientId: 0,
@@ -87,6 +91,10 @@ const Slot = Object.freeze({
   subProps: 5, // wire form without length
   filter: 4, // retained_read: without share prefix
   subId: 5, // u32 Subscription Identifier; absent: none
+  id: 0, // http_response, hash_result: u64 that the guest gave the call
+  error: 1, // why there is no answer, UTF-8; absent: there is
+  headers: 2, // http_response: lines "Name: value\n", names in canonical form
+  answerBody: 3, // http_response
 });
 const Flag = Object.freeze({
   qos: 3,
@@ -117,7 +125,7 @@ const Action = Object.freeze({
   continue: 3, // authenticate: send ExtReply in an AUTH packet
   drop: 4, // messages: acknowledged as usual, routed to nobody
   rewrite: 5, // pass, changed by the extensions
-  pending: 6, // reserved: decided later; refused by hosts of version 1
+  pending: 6, // decided later, by the host call resume; with ExtPending
 });
 const Verdict = Object.freeze({
   superuser: 4, // authenticate: the client may do all
@@ -148,6 +156,7 @@ const Ext = Object.freeze({
   limits: 17, // 4 x u32: receive maximum, packet size, keep alive, session expiry; KeepLimit: as is
   clientId: 18, // the client identifier to assign
   cacheFilter: 19, // topic filter that a cached verdict covers
+  pending: 20, // u64 token, u32 milliseconds: with Pending, see [AppendPending]
 });
 const Reason = Object.freeze({
   unspecifiedError: 128,
@@ -231,8 +240,13 @@ const Call = Object.freeze({
   kvSet: 9, // Record key length, Arg ttl_ms, Data key and value
   kvDel: 10, // Data key
   kvIncr: 11, // Arg delta, Data key; the reply's Result is the new value
-  timerSet: 12, // Record id, Arg milliseconds; reserved
+  timerSet: 12, // Record id, Arg milliseconds; 0: stops it
   kvCas: 13, // Record key length, Arg old length (-1: absent), Data key, old, value
+  resume: 14, // Seq token, Data a verdict block of one record
+  httpStart: 15, // Seq id, Arg timeout in milliseconds, Data the request
+  sessionGet: 16, // Data client id; the reply's Data is a connected record
+  sessionKick: 17, // Data client id
+  hashVerify: 18, // Seq id, Record length of the hash, Data hash, password
 });
 const Handshake = Object.freeze({ key: "DUNLIN_PLUGIN", value: "b8e2d1d6-dunlin-plugin-v1", plugin: "dunlin", abi: 1 });
 
@@ -357,6 +371,18 @@ class FilterRecord extends Record {
 // A record of timer.
 class TimerRecord extends Record {
 }
+// A record of http_response.
+class HttpResponseRecord extends Record {
+  get id() { return this.lookup(0); }
+  get error() { return this.lookup(1); }
+  get headers() { return this.lookup(2); }
+  get body() { return this.lookup(3); }
+}
+// A record of hash_result.
+class HashResultRecord extends Record {
+  get id() { return this.lookup(0); }
+  get error() { return this.lookup(1); }
+}
 
 // By hook number: the hook's name and the class of its records.
 const hooks = new Map([
@@ -385,6 +411,8 @@ const hooks = new Map([
   [32, { name: "retainedStore", number: 32, observes: false, type: MessageRecord }],
   [33, { name: "retainedRead", number: 33, observes: false, type: FilterRecord }],
   [48, { name: "timer", number: 48, observes: false, type: TimerRecord }],
+  [49, { name: "httpResponse", number: 49, observes: false, type: HttpResponseRecord }],
+  [51, { name: "hashResult", number: 51, observes: false, type: HashResultRecord }],
 ]);
 
 module.exports = { Size, Max, Hook, Slot, Flag, Origin, Action, Verdict, Cache, Ext, Reason, Permit, Keep, No, Errno, Log, Metric, Kind, Call, Handshake, hooks };

@@ -11,13 +11,16 @@ pub const SIZE_VERSION_SHIFT: u32 = 6;
 pub const SIZE_ORIGIN_SHIFT: u32 = 16;
 pub const SIZE_HOPS_SHIFT: u32 = 20;
 pub const SIZE_VERDICT: u32 = 16;
-pub const SIZE_EXTS: u32 = 20;
+pub const SIZE_EXTS: u32 = 21;
 pub const SIZE_EXT_HEAD: u32 = 8;
 pub const MAX_RECORDS: u32 = 512; // records in one frame to a process
 pub const MAX_RECORDS_WASM: u32 = 64; // records in one frame to a WASM guest
 pub const MAX_FRAME_BYTES: u32 = 0x40000; // a frame with more than one record stays below
 pub const MAX_SLOTS: u32 = 32; // slots of one record
 pub const MAX_OPEN_FRAMES: u32 = 1024; // CALL and OBSERVE frames without an answer, to one process
+pub const MAX_TIMER: u32 = 0x5265C00; // milliseconds
+pub const MAX_HTTP_TIMEOUT: u32 = 0xEA60; // milliseconds
+pub const MAX_PENDING: u32 = 0xEA60;
 pub const HOOK_CONNECT: u32 = 1; // a CONNECT was decoded
 pub const HOOK_AUTHENTICATE: u32 = 2; // who is this client?
 pub const HOOK_AUTH_CONTINUE: u32 = 3; // an AUTH packet of enhanced authentication
@@ -42,9 +45,10 @@ pub const HOOK_ACKED: u32 = 27;
 pub const HOOK_DROPPED: u32 = 28;
 pub const HOOK_RETAINED_STORE: u32 = 32; // one PUBLISH with RETAIN, before its acknowledgement
 pub const HOOK_RETAINED_READ: u32 = 33; // one new subscription
-pub const HOOK_TIMER: u32 = 48;
-pub const HOOK_HTTP_RESPONSE: u32 = 49; // reserved
+pub const HOOK_TIMER: u32 = 48; // a timer that the guest has set
+pub const HOOK_HTTP_RESPONSE: u32 = 49; // the answer to a request of the guest
 pub const HOOK_KV_CHANGED: u32 = 50; // reserved
+pub const HOOK_HASH_RESULT: u32 = 51; // the answer to a comparison of a password
 pub const SLOT_CLIENT_ID: u32 = 0;
 pub const SLOT_USERNAME: u32 = 1;
 pub const SLOT_PEER: u32 = 2; // "192.0.2.1:51000", "[2001:db8::1]:51000"
@@ -80,6 +84,10 @@ pub const SLOT_FILTERS: u32 = 4; // payload of the packet in wire form: u16 leng
 pub const SLOT_SUB_PROPS: u32 = 5; // wire form without length
 pub const SLOT_FILTER: u32 = 4; // retained_read: without share prefix
 pub const SLOT_SUB_ID: u32 = 5; // u32 Subscription Identifier; absent: none
+pub const SLOT_ID: u32 = 0; // http_response, hash_result: u64 that the guest gave the call
+pub const SLOT_ERROR: u32 = 1; // why there is no answer, UTF-8; absent: there is
+pub const SLOT_HEADERS: u32 = 2; // http_response: lines "Name: value\n", names in canonical form
+pub const SLOT_ANSWER_BODY: u32 = 3; // http_response
 pub const FLAG_QOS: u32 = 3;
 pub const FLAG_RETAIN: u32 = 4;
 pub const FLAG_DUP: u32 = 8;
@@ -104,7 +112,7 @@ pub const ACTION_DENY: u8 = 2; // refused with the reason code
 pub const ACTION_CONTINUE: u8 = 3; // authenticate: send ExtReply in an AUTH packet
 pub const ACTION_DROP: u8 = 4; // messages: acknowledged as usual, routed to nobody
 pub const ACTION_REWRITE: u8 = 5; // pass, changed by the extensions
-pub const ACTION_PENDING: u8 = 6; // reserved: decided later; refused by hosts of version 1
+pub const ACTION_PENDING: u8 = 6; // decided later, by the host call resume; with ExtPending
 pub const VERDICT_SUPERUSER: u16 = 4; // authenticate: the client may do all
 pub const CACHE_TOPIC: u16 = 0; // the cached verdict holds for this topic
 pub const CACHE_FILTER: u16 = 1; // for every topic of ExtCacheFilter
@@ -129,6 +137,7 @@ pub const EXT_FILTERS: u32 = 16; // the filters, as in SlotFilters, same number
 pub const EXT_LIMITS: u32 = 17; // 4 x u32: receive maximum, packet size, keep alive, session expiry; KeepLimit: as is
 pub const EXT_CLIENT_ID: u32 = 18; // the client identifier to assign
 pub const EXT_CACHE_FILTER: u32 = 19; // topic filter that a cached verdict covers
+pub const EXT_PENDING: u32 = 20; // u64 token, u32 milliseconds: with Pending, see [AppendPending]
 pub const REASON_UNSPECIFIED_ERROR: u8 = 128;
 pub const REASON_MALFORMED_PACKET: u8 = 129;
 pub const REASON_PROTOCOL_ERROR: u8 = 130;
@@ -194,8 +203,13 @@ pub const CALL_KV_GET: u32 = 8; // Data key; the reply's Data is the value
 pub const CALL_KV_SET: u32 = 9; // Record key length, Arg ttl_ms, Data key and value
 pub const CALL_KV_DEL: u32 = 10; // Data key
 pub const CALL_KV_INCR: u32 = 11; // Arg delta, Data key; the reply's Result is the new value
-pub const CALL_TIMER_SET: u32 = 12; // Record id, Arg milliseconds; reserved
+pub const CALL_TIMER_SET: u32 = 12; // Record id, Arg milliseconds; 0: stops it
 pub const CALL_KV_CAS: u32 = 13; // Record key length, Arg old length (-1: absent), Data key, old, value
+pub const CALL_RESUME: u32 = 14; // Seq token, Data a verdict block of one record
+pub const CALL_HTTP_START: u32 = 15; // Seq id, Arg timeout in milliseconds, Data the request
+pub const CALL_SESSION_GET: u32 = 16; // Data client id; the reply's Data is a connected record
+pub const CALL_SESSION_KICK: u32 = 17; // Data client id
+pub const CALL_HASH_VERIFY: u32 = 18; // Seq id, Record length of the hash, Data hash, password
 
 #[link(wasm_import_module = "dunlin_log")]
 extern "C" {
@@ -258,6 +272,44 @@ extern "C" {
     /// dunlin_kv: (key ptr, len, old ptr, len (-1: absent), value ptr, len) -> i32
     #[link_name = "cas"]
     pub fn dunlin_kv_cas(a: i32, b: i32, c: i32, d: i32, e: i32, f: i32) -> i32;
+}
+
+#[link(wasm_import_module = "dunlin_pending")]
+extern "C" {
+    /// dunlin_pending: (token i64, block ptr i32, len i32) -> i32
+    #[link_name = "resume"]
+    pub fn dunlin_pending_resume(a: i64, b: i32, c: i32) -> i32;
+}
+
+#[link(wasm_import_module = "dunlin_timer")]
+extern "C" {
+    /// dunlin_timer: (id i32, ms i32) -> i32
+    #[link_name = "set"]
+    pub fn dunlin_timer_set(a: i32, b: i32) -> i32;
+}
+
+#[link(wasm_import_module = "dunlin_http")]
+extern "C" {
+    /// dunlin_http: (id i64, request ptr i32, len i32, timeout_ms i32) -> i32
+    #[link_name = "start"]
+    pub fn dunlin_http_start(a: i64, b: i32, c: i32, d: i32) -> i32;
+}
+
+#[link(wasm_import_module = "dunlin_session")]
+extern "C" {
+    /// dunlin_session: (client id ptr, len, buf ptr, cap) -> i32 size
+    #[link_name = "get"]
+    pub fn dunlin_session_get(a: i32, b: i32, c: i32, d: i32) -> i32;
+    /// dunlin_session: (client id ptr, len) -> i32
+    #[link_name = "kick"]
+    pub fn dunlin_session_kick(a: i32, b: i32) -> i32;
+}
+
+#[link(wasm_import_module = "dunlin_hash")]
+extern "C" {
+    /// dunlin_hash: (id i64, hash ptr, len, password ptr, len) -> i32
+    #[link_name = "verify"]
+    pub fn dunlin_hash_verify(a: i64, b: i32, c: i32, d: i32, e: i32) -> i32;
 }
 
 /// A record of connect.
@@ -442,6 +494,32 @@ impl<'a> std::ops::Deref for Timer<'a> {
     fn deref(&self) -> &Record<'a> { &self.0 }
 }
 
+/// A record of http_response.
+#[derive(Clone, Copy)]
+pub struct HttpResponse<'a>(pub Record<'a>);
+impl<'a> std::ops::Deref for HttpResponse<'a> {
+    type Target = Record<'a>;
+    fn deref(&self) -> &Record<'a> { &self.0 }
+}
+impl<'a> HttpResponse<'a> {
+    pub fn id(&self) -> &'a [u8] { self.0.slot(0).unwrap_or(&[]) }
+    pub fn error(&self) -> &'a [u8] { self.0.slot(1).unwrap_or(&[]) }
+    pub fn headers(&self) -> &'a [u8] { self.0.slot(2).unwrap_or(&[]) }
+    pub fn body(&self) -> &'a [u8] { self.0.slot(3).unwrap_or(&[]) }
+}
+
+/// A record of hash_result.
+#[derive(Clone, Copy)]
+pub struct HashResult<'a>(pub Record<'a>);
+impl<'a> std::ops::Deref for HashResult<'a> {
+    type Target = Record<'a>;
+    fn deref(&self) -> &Record<'a> { &self.0 }
+}
+impl<'a> HashResult<'a> {
+    pub fn id(&self) -> &'a [u8] { self.0.slot(0).unwrap_or(&[]) }
+    pub fn error(&self) -> &'a [u8] { self.0.slot(1).unwrap_or(&[]) }
+}
+
 /// One method a hook. A plugin overrides those that it names in `plugin!`.
 pub trait Handlers {
     fn connect(&mut self, _: Connect<'_>) -> super::Verdict { super::Verdict::next() }
@@ -469,6 +547,8 @@ pub trait Handlers {
     fn retained_store(&mut self, _: Message<'_>) -> super::Verdict { super::Verdict::next() }
     fn retained_read(&mut self, _: Filter<'_>) -> super::Verdict { super::Verdict::next() }
     fn timer(&mut self, _: Timer<'_>) -> super::Verdict { super::Verdict::next() }
+    fn http_response(&mut self, _: HttpResponse<'_>) -> super::Verdict { super::Verdict::next() }
+    fn hash_result(&mut self, _: HashResult<'_>) -> super::Verdict { super::Verdict::next() }
 }
 
 /// Hook numbers and handlers by name, for `plugin!`.
@@ -524,4 +604,8 @@ macro_rules! hook {
     (call retained_read $p:expr, $r:expr) => { $p.retained_read($crate::dunlin::Filter($r)) };
     (number timer) => { 48u32 };
     (call timer $p:expr, $r:expr) => { $p.timer($crate::dunlin::Timer($r)) };
+    (number http_response) => { 49u32 };
+    (call http_response $p:expr, $r:expr) => { $p.http_response($crate::dunlin::HttpResponse($r)) };
+    (number hash_result) => { 51u32 };
+    (call hash_result $p:expr, $r:expr) => { $p.hash_result($crate::dunlin::HashResult($r)) };
 }

@@ -160,7 +160,7 @@ func TestManifestFaults(t *testing.T) {
 		{`"kv"`, `"http:https://x"`, `plugin.toml:4: capability "http:https://x": this version does not offer it`},
 		{`"kv"`, `"publsh"`, `there is no such capability; did you mean "publish"?`},
 		{`name = "acl"`, `name = "ackl"`, `there is no such hook; did you mean "acl"?`},
-		{`name = "acl"`, `name = "timer"`, `this version does not call it`},
+		{`name = "acl"`, `name = "timer"`, `answers come by themselves`},
 		{`name = "acl"`, `name = "authenticate"`, "registered twice"},
 		{`"acme/#"`, `"acme/#/x"`, `filter "acme/#/x"`},
 		{`"username", "topic"`, `"usrname"`, `there is no "usrname"; did you mean "username"?`},

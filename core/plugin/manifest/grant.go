@@ -2,39 +2,51 @@ package manifest
 
 import (
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/dunlinmq/dunlin/core/plugin/outbound"
 )
 
 // capabilities are the words of the capabilities and grant keys. Log and time
 // need no grant: every plugin has them.
-var capabilities = []string{"log", "time", "metric", "publish", "topicstore", "kv"}
+var capabilities = []string{"log", "time", "metric", "publish", "topicstore", "kv", "timer", "session", "hash"}
 
 // free are the capabilities that every plugin has.
 var free = []string{"log", "time"}
 
-// later are capabilities of the contract that this version does not offer.
-var later = []string{"http", "timer", "session"}
-
-// checkCapability tests one word of a capabilities or grant list.
-func checkCapability(c string) error {
+// checkCapability tests one word of a capabilities or grant list. http is granted by
+// origin; a plugin may also ask for whatever origins the operator grants.
+func checkCapability(c string, grant bool) error {
 	word, origin, scoped := strings.Cut(c, ":")
 	switch {
-	case slices.Contains(later, word):
-		if u, err := url.Parse(origin); scoped && word == "http" && (err != nil || u.Host == "") {
-			return fmt.Errorf("capability %q: want http:https://host", c)
+	case word == "http" && scoped:
+		if _, _, err := outbound.ParseOrigin(origin); err != nil {
+			return fmt.Errorf("capability %q: %w", c, err)
 		}
-		return fmt.Errorf("capability %q: this version does not offer it", c)
+		return nil
+	case word == "http" && grant:
+		return fmt.Errorf("capability %q: say which servers may be asked, as in http:https://host:port", c)
+	case word == "http":
+		return nil
 	case !slices.Contains(capabilities, c):
-		return fmt.Errorf("capability %q: there is no such capability%s", c, didYouMean(c, capabilities))
+		return fmt.Errorf("capability %q: there is no such capability%s", c, didYouMean(c, append(capabilities[:len(capabilities):len(capabilities)], "http")))
 	}
 	return nil
 }
 
 // Covers tells whether one of grants gives capability c.
 func Covers(grants []string, c string) bool {
+	if c == "http" {
+		return slices.ContainsFunc(grants, func(g string) bool { return strings.HasPrefix(g, "http:") })
+	}
 	return slices.Contains(free, c) || slices.Contains(grants, c)
+}
+
+// Wants tells whether the plugin asks for a capability by its word, whatever its
+// scope.
+func (m *Manifest) Wants(word string) bool {
+	return slices.ContainsFunc(m.Capabilities, func(c string) bool { return c == word || strings.HasPrefix(c, word+":") })
 }
 
 // missing lists the requested capabilities that grants do not cover.

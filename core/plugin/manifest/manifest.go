@@ -122,7 +122,7 @@ func (m *Manifest) check(d *document) {
 		d.fault("config_schema must be a file beside the manifest", "config_schema")
 	}
 	for _, c := range m.Capabilities {
-		if err := checkCapability(c); err != nil {
+		if err := checkCapability(c, false); err != nil {
 			d.fault(err.Error(), "capabilities")
 		}
 	}
@@ -157,6 +157,9 @@ func (h *Hook) check() error {
 		return errors.New("there is no such hook" + didYouMean(h.Name, hookNames()))
 	}
 	var errs []error
+	if k.Class() == contract.Answer {
+		return errors.New("answers come by themselves to the plugin that asked: leave the hook out")
+	}
 	if defaults[k].Policies == nil {
 		errs = append(errs, errors.New("this version does not call it"))
 	}

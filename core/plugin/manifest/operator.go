@@ -15,6 +15,7 @@ type Operator struct {
 	SHA256    string          // of the artefact, hex; "": not pinned
 	Grant     []string        // capabilities; must cover what the manifest asks for
 	Transport string          // "wasm" or "process"; "": what is there
+	HTTP      HTTP            // of the capability http
 	Hooks     map[string]Hook // overrides by hook name: filters, when, on_error, park, timeout, max_payload
 	// Config is the plugin's own configuration, secrets resolved.
 	Config map[string]any
@@ -23,15 +24,40 @@ type Operator struct {
 	secrets []string // resolved values, to be kept out of messages
 }
 
+// HTTP is what the operator says about the requests of a plugin. Paths are relative
+// to the operator files.
+type HTTP struct {
+	CAFile        string `toml:"ca_file"`        // certificates to trust in place of the system's
+	CertFile      string `toml:"cert_file"`      // of the client
+	KeyFile       string `toml:"key_file"`       // of the client
+	ServerName    string `toml:"server_name"`    // to expect in the server's certificate
+	MaxConcurrent int    `toml:"max_concurrent"` // requests at a time to one server; 0: 64
+	MaxResponse   int    `toml:"max_response"`   // bytes of a body; 0: 64 KiB
+}
+
+// under makes the paths absolute.
+func (h HTTP) under(dir string) HTTP {
+	for _, p := range []*string{&h.CAFile, &h.CertFile, &h.KeyFile} {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(dir, *p)
+		}
+	}
+	return h
+}
+
 type operatorFile struct {
 	Plugin struct {
 		SHA256    string          `toml:"sha256"`
 		Grant     []string        `toml:"grant"`
 		Transport string          `toml:"transport"`
+		HTTP      HTTP            `toml:"http"`
 		Hook      map[string]Hook `toml:"hook"`
 	} `toml:"plugin"`
 	Config map[string]any `toml:"config"`
 }
+
+// maxHTTPResponse bounds max_response: a response goes into a guest as one record.
+const maxHTTPResponse = 4 << 20
 
 // Secrets resolves references in the values of a [config] table.
 type Secrets struct {
@@ -59,15 +85,18 @@ func ParseOperator(name string, text []byte, s Secrets) (*Operator, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &Operator{SHA256: strings.ToLower(f.Plugin.SHA256), Grant: f.Plugin.Grant, Transport: f.Plugin.Transport, Hooks: f.Plugin.Hook, doc: doc}
+	o := &Operator{SHA256: strings.ToLower(f.Plugin.SHA256), Grant: f.Plugin.Grant, Transport: f.Plugin.Transport, HTTP: f.Plugin.HTTP.under(s.Dir), Hooks: f.Plugin.Hook, doc: doc}
 	if n := len(o.SHA256); n != 0 && (n != 64 || strings.Trim(o.SHA256, "0123456789abcdef") != "") {
 		doc.fault("sha256 is not 64 hex digits", "plugin", "sha256")
 	}
 	if !slices.Contains([]string{"", "wasm", "process"}, o.Transport) {
 		doc.fault(fmt.Sprintf("transport = %q: want wasm or process", o.Transport), "plugin", "transport")
 	}
+	if o.HTTP.MaxConcurrent < 0 || o.HTTP.MaxResponse < 0 || o.HTTP.MaxResponse > maxHTTPResponse {
+		doc.fault(fmt.Sprintf("max_concurrent and max_response are not negative, max_response is at most %d", maxHTTPResponse), "plugin", "http")
+	}
 	for _, c := range o.Grant {
-		if err := checkCapability(c); err != nil {
+		if err := checkCapability(c, true); err != nil {
 			doc.fault(err.Error(), "plugin", "grant")
 		}
 	}

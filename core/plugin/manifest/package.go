@@ -40,6 +40,7 @@ type Package struct {
 	Code     []byte          // the artefact as it was hashed
 	SHA256   string          // of Code, in hex
 	Hooks    []Hook          // with the operator's overrides
+	HTTP     HTTP            // what the operator says about requests
 	Grants   []string        // what the operator granted
 	Config   json.RawMessage // validated, secrets resolved; not to be logged
 
@@ -67,7 +68,7 @@ func (s *Source) Read(name string) (*Package, error) {
 		return nil, fmt.Errorf("%s: the plugin asks for %s: add it to grant under [plugin], or do not load the plugin",
 			op.doc.name, strings.Join(quoted(names), ", "))
 	}
-	p.Grants = op.Grant
+	p.Grants, p.HTTP = op.Grant, op.HTTP
 	if p.Hooks, err = op.overrides(p.Manifest); err != nil {
 		return nil, err
 	}

@@ -57,6 +57,10 @@ func (i *Instance) serve(p *process, c contract.HostCall) (int64, []byte) {
 			return denied, nil
 		}
 		return errno(s.Parked.Resume(p.id, c.Seq, c.Data)), nil
+	case contract.CallTimerSet, contract.CallHTTPStart, contract.CallHashVerify:
+		return i.desk(p, c), nil
+	case contract.CallSessionGet, contract.CallSessionKick:
+		return sessionCall(s.Sessions, c)
 	case contract.CallMetricAdd:
 		if s.Metrics != nil {
 			// No reply: a plugin that may not count, or counts too much, is not told.

@@ -58,7 +58,7 @@ func (i *Instance) Hooks() (contract.HookSet, bool) { return i.hooks, true }
 // Call queues c and waits for its verdicts, over restarts of the process.
 func (i *Instance) Call(ctx context.Context, c *plugin.Call) error {
 	h := i.limit[c.Hook]
-	r := &request{call: c, n: c.N, stores: c.Records != nil, timeout: h.Timeout, park: h.Park, since: time.Now(), result: make(chan result, 1)}
+	r := &request{call: c, n: c.N, guest: c.Guest, stores: c.Records != nil, timeout: h.Timeout, park: h.Park, since: time.Now(), result: make(chan result, 1)}
 	if r.timeout <= 0 {
 		r.timeout = time.Second
 	}
@@ -101,6 +101,9 @@ func (i *Instance) submit(r *request) error {
 		return fmt.Errorf("quarantined after %d faults: %s", i.t.cfg.MaxFaults, i.status.LastFault)
 	case plugin.StateClosed:
 		return plugin.ErrClosed
+	}
+	if r.guest != 0 && (i.cur == nil || i.cur.id != r.guest) {
+		return plugin.ErrGone
 	}
 	i.status.Calls++
 	i.status.Records += uint64(r.n)

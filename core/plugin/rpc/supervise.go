@@ -96,9 +96,13 @@ func (i *Instance) lost(p *process) {
 		i.state = plugin.StateRestarting
 		i.faultLocked(p.why)
 	}
+	orphans := i.win.orphans()
 	fatal := i.win.crashed()
 	i.work.Broadcast()
 	i.mu.Unlock()
+	for _, r := range orphans {
+		r.finish(result{err: fmt.Errorf("the process died: %w", p.why)})
+	}
 	for _, f := range fatal {
 		for _, r := range f.reqs {
 			r.finish(result{err: fmt.Errorf("the process died %d times with frame %d: %w", maxCrashes, f.frame.GetSeq(), p.why)})

@@ -22,6 +22,7 @@ type request struct {
 	call    *plugin.Call // owned by the caller of Instance.Call
 	n       int          // its records; readable after the caller has returned
 	stores  bool         // it has topicstore services
+	guest   uint64       // the process that it is for; 0: whichever
 	timeout time.Duration
 	park    time.Duration
 	since   time.Time
@@ -101,7 +102,7 @@ func (w *window) pack(queue *[]*request, kind pluginpb.Kind, now time.Time) *par
 	p := &parcel{frame: &pluginpb.Frame{Seq: w.seq, Kind: kind}, sent: now}
 	n, size, k := 0, 0, 0
 	for _, r := range *queue {
-		if k > 0 && (n+r.call.N > contract.MaxRecords || size+len(r.call.Frame) > contract.MaxFrameBytes) {
+		if k > 0 && (r.guest != (*queue)[0].guest || n+r.call.N > contract.MaxRecords || size+len(r.call.Frame) > contract.MaxFrameBytes) {
 			break
 		}
 		n, size, k = n+r.call.N, size+len(r.call.Frame), k+1
@@ -130,6 +131,24 @@ func (w *window) find(seq uint64) *parcel {
 // answered takes a frame out of the window.
 func (w *window) answered(p *parcel) {
 	w.open = slices.DeleteFunc(w.open, func(q *parcel) bool { return q == p })
+}
+
+// orphans takes out what was for the process that is lost and for no other.
+func (w *window) orphans() (rs []*request) {
+	w.calls = slices.DeleteFunc(w.calls, func(r *request) bool {
+		if r.guest != 0 {
+			rs = append(rs, r)
+		}
+		return r.guest != 0
+	})
+	w.open = slices.DeleteFunc(w.open, func(p *parcel) bool {
+		mine := p.reqs[0].guest != 0
+		if mine {
+			rs = append(rs, p.reqs...)
+		}
+		return mine
+	})
+	return rs
 }
 
 // crashed makes the open frames ready to be sent to another process. Those that

@@ -70,6 +70,7 @@ var exports = []export{
 var capability = map[string]string{
 	contract.ModuleLog: "log", contract.ModuleTime: "time", contract.ModulePending: "pending", contract.ModulePub: "publish",
 	contract.ModuleTopicStore: "topicstore", contract.ModuleMetric: "metric", contract.ModuleKV: "kv",
+	contract.ModuleTimer: "timer", contract.ModuleHTTP: "http", contract.ModuleHash: "hash", contract.ModuleSession: "session",
 }
 
 // checkImports compares what the module asks for with what it was granted. The
@@ -110,6 +111,14 @@ func granted(c string, v *plugin.Services) bool {
 		return v.Metrics != nil
 	case "kv":
 		return v.KV != nil
+	case "timer":
+		return v.Timer && v.Desk != nil
+	case "http":
+		return v.HTTP && v.Desk != nil
+	case "hash":
+		return v.Hash && v.Desk != nil
+	case "session":
+		return v.Sessions != nil
 	}
 	return true
 }

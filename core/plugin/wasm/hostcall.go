@@ -29,6 +29,13 @@ var hostFunctions = map[string]map[string]hostFunc{
 	contract.ModuleTime:    {contract.ImportTimeNow: {sig().returns(i64), timeNow}},
 	contract.ModulePub:     {contract.ImportPubPublish: {sig(i32, i32).returns(i32), publish}},
 	contract.ModulePending: {contract.ImportPendingResume: {sig(i64, i32, i32).returns(i32), resume}},
+	contract.ModuleTimer:   {contract.ImportTimerSet: {sig(i32, i32).returns(i32), timerSet}},
+	contract.ModuleHTTP:    {contract.ImportHTTPStart: {sig(i64, i32, i32, i32).returns(i32), httpStart}},
+	contract.ModuleHash:    {contract.ImportHashVerify: {sig(i64, i32, i32, i32, i32).returns(i32), hashVerify}},
+	contract.ModuleSession: {
+		contract.ImportSessionGet:  {sig(i32, i32, i32, i32).returns(i32), sessionGet},
+		contract.ImportSessionKick: {sig(i32, i32).returns(i32), sessionKick},
+	},
 	contract.ModuleTopicStore: {
 		contract.ImportStorePut:     {sig(i32, i64).returns(i32), storePut},
 		contract.ImportStoreDel:     {sig(i32).returns(i32), storeDel},

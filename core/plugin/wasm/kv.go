@@ -24,17 +24,7 @@ func kvGet(g *guest, s []uint64) {
 	if err == nil {
 		g.value, err = g.p.spec.Services.KV.Load(g.value[:0], key)
 	}
-	if err != nil {
-		s[0] = result(err)
-		return
-	}
-	n := len(g.value)
-	g.pay(int64(n >> 6))
-	if n <= int(uint32(s[3])) && !g.mem.Write(uint32(s[2]), g.value) {
-		s[0] = result(contract.ErrnoInvalid)
-		return
-	}
-	s[0] = uint64(n)
+	g.give(s, err)
 }
 
 func kvSet(g *guest, s []uint64) {

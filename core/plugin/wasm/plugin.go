@@ -81,14 +81,21 @@ func (p *Plugin) Call(ctx context.Context, c *plugin.Call) error {
 		return err
 	}
 	sh := p.shard(c.Key)
+	if c.Guest != 0 {
+		sh = &p.shards[c.Guest&(1<<shardBits-1)%uint64(len(p.shards))]
+	}
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if sh.closed {
 		return plugin.ErrClosed
 	}
+	addressed := c.Guest
+	if addressed != 0 && (sh.g == nil || sh.g.id != addressed) {
+		return plugin.ErrGone
+	}
 	p.calls.Add(1)
 	p.records.Add(uint64(c.N))
-	r := run{sh: sh, c: c}
+	r := run{sh: sh, c: c, once: addressed != 0}
 	for from, frame := 0, c.Frame; from < c.N; {
 		n := min(contract.MaxRecordsWASM, c.N-from)
 		size, err := sizeOf(frame, n)
@@ -131,6 +138,7 @@ func sizeOf(frame []byte, n int) (int, error) {
 type run struct {
 	sh     *shard
 	c      *plugin.Call
+	once   bool // the frame is for this guest: no other knows what to do with it
 	faults int
 	last   error // why the guest was thrown away
 }
@@ -138,10 +146,14 @@ type run struct {
 // whole tries a frame, once more on a fresh guest if it faults, and in parts
 // if it faults again.
 func (r *run) whole(from, n int, frame []byte) {
-	if r.try(from, n, frame) == nil {
-		return
+	err := r.try(from, n, frame)
+	switch {
+	case err == nil:
+	case r.once:
+		r.fail(from, n, err)
+	default:
+		r.parts(from, n, frame)
 	}
-	r.parts(from, n, frame)
 }
 
 // parts tries a frame that has faulted; if it faults again, its halves, down to
@@ -152,15 +164,20 @@ func (r *run) parts(from, n int, frame []byte) {
 		return
 	}
 	if n == 1 || errors.Is(err, errFaultRate) || errors.Is(err, errFaultLimit) {
-		for i := range n {
-			r.c.Fail(from+i, err)
-		}
+		r.fail(from, n, err)
 		return
 	}
 	half := n / 2
 	size, _ := sizeOf(frame, half) // the frame was walked before
 	r.parts(from, half, frame[:size])
 	r.parts(from+half, n-half, frame[size:])
+}
+
+// fail gives up n records.
+func (r *run) fail(from, n int, err error) {
+	for i := range n {
+		r.c.Fail(from+i, err)
+	}
 }
 
 // try runs a frame on the shard's guest. A guest that faults is thrown away.

@@ -109,12 +109,13 @@ func (f *fakeKV) Add(_ string, delta int64) (int64, error) {
 }
 
 func spec(t testing.TB, code []byte) *plugin.Spec {
-	f := &fakes{metrics: map[string]float64{}}
+	f, d := &fakes{metrics: map[string]float64{}}, &fakeDesk{}
 	return &plugin.Spec{
 		Name: t.Name(), Code: code, Log: zap.NewNop(),
 		Manifest: &manifest.Manifest{MemoryPages: 64},
 		Services: plugin.Services{
 			Publish: f, Metrics: f, KV: &fakeKV{values: map[string]string{}}, TopicStore: true,
+			Timer: true, HTTP: true, Hash: true, Desk: d, Sessions: d, Parked: d,
 		},
 	}
 }

@@ -12,13 +12,16 @@ SIZE_VERSION_SHIFT = 6
 SIZE_ORIGIN_SHIFT = 16
 SIZE_HOPS_SHIFT = 20
 SIZE_VERDICT = 16
-SIZE_EXTS = 20
+SIZE_EXTS = 21
 SIZE_EXT_HEAD = 8
 MAX_RECORDS = 512  # records in one frame to a process
 MAX_RECORDS_WASM = 64  # records in one frame to a WASM guest
 MAX_FRAME_BYTES = 0x40000  # a frame with more than one record stays below
 MAX_SLOTS = 32  # slots of one record
 MAX_OPEN_FRAMES = 1024  # CALL and OBSERVE frames without an answer, to one process
+MAX_TIMER = 0x5265C00  # milliseconds
+MAX_HTTP_TIMEOUT = 0xEA60  # milliseconds
+MAX_PENDING = 0xEA60
 HOOK_CONNECT = 1  # a CONNECT was decoded
 HOOK_AUTHENTICATE = 2  # who is this client?
 HOOK_AUTH_CONTINUE = 3  # an AUTH packet of enhanced authentication
@@ -43,9 +46,10 @@ HOOK_ACKED = 27
 HOOK_DROPPED = 28
 HOOK_RETAINED_STORE = 32  # one PUBLISH with RETAIN, before its acknowledgement
 HOOK_RETAINED_READ = 33  # one new subscription
-HOOK_TIMER = 48
-HOOK_HTTP_RESPONSE = 49  # reserved
+HOOK_TIMER = 48  # a timer that the guest has set
+HOOK_HTTP_RESPONSE = 49  # the answer to a request of the guest
 HOOK_KV_CHANGED = 50  # reserved
+HOOK_HASH_RESULT = 51  # the answer to a comparison of a password
 SLOT_CLIENT_ID = 0
 SLOT_USERNAME = 1
 SLOT_PEER = 2  # "192.0.2.1:51000", "[2001:db8::1]:51000"
@@ -81,6 +85,10 @@ SLOT_FILTERS = 4  # payload of the packet in wire form: u16 length, filter [, op
 SLOT_SUB_PROPS = 5  # wire form without length
 SLOT_FILTER = 4  # retained_read: without share prefix
 SLOT_SUB_ID = 5  # u32 Subscription Identifier; absent: none
+SLOT_ID = 0  # http_response, hash_result: u64 that the guest gave the call
+SLOT_ERROR = 1  # why there is no answer, UTF-8; absent: there is
+SLOT_HEADERS = 2  # http_response: lines "Name: value\n", names in canonical form
+SLOT_ANSWER_BODY = 3  # http_response
 FLAG_QOS = 3
 FLAG_RETAIN = 4
 FLAG_DUP = 8
@@ -105,7 +113,7 @@ ACTION_DENY = 2  # refused with the reason code
 ACTION_CONTINUE = 3  # authenticate: send ExtReply in an AUTH packet
 ACTION_DROP = 4  # messages: acknowledged as usual, routed to nobody
 ACTION_REWRITE = 5  # pass, changed by the extensions
-ACTION_PENDING = 6  # reserved: decided later; refused by hosts of version 1
+ACTION_PENDING = 6  # decided later, by the host call resume; with ExtPending
 VERDICT_SUPERUSER = 4  # authenticate: the client may do all
 CACHE_TOPIC = 0  # the cached verdict holds for this topic
 CACHE_FILTER = 1  # for every topic of ExtCacheFilter
@@ -130,6 +138,7 @@ EXT_FILTERS = 16  # the filters, as in SlotFilters, same number
 EXT_LIMITS = 17  # 4 x u32: receive maximum, packet size, keep alive, session expiry; KeepLimit: as is
 EXT_CLIENT_ID = 18  # the client identifier to assign
 EXT_CACHE_FILTER = 19  # topic filter that a cached verdict covers
+EXT_PENDING = 20  # u64 token, u32 milliseconds: with Pending, see [AppendPending]
 REASON_UNSPECIFIED_ERROR = 128
 REASON_MALFORMED_PACKET = 129
 REASON_PROTOCOL_ERROR = 130
@@ -195,8 +204,13 @@ CALL_KV_GET = 8  # Data key; the reply's Data is the value
 CALL_KV_SET = 9  # Record key length, Arg ttl_ms, Data key and value
 CALL_KV_DEL = 10  # Data key
 CALL_KV_INCR = 11  # Arg delta, Data key; the reply's Result is the new value
-CALL_TIMER_SET = 12  # Record id, Arg milliseconds; reserved
+CALL_TIMER_SET = 12  # Record id, Arg milliseconds; 0: stops it
 CALL_KV_CAS = 13  # Record key length, Arg old length (-1: absent), Data key, old, value
+CALL_RESUME = 14  # Seq token, Data a verdict block of one record
+CALL_HTTP_START = 15  # Seq id, Arg timeout in milliseconds, Data the request
+CALL_SESSION_GET = 16  # Data client id; the reply's Data is a connected record
+CALL_SESSION_KICK = 17  # Data client id
+CALL_HASH_VERIFY = 18  # Seq id, Record length of the hash, Data hash, password
 HANDSHAKE_KEY = "DUNLIN_PLUGIN"
 HANDSHAKE_VALUE = "b8e2d1d6-dunlin-plugin-v1"
 PLUGIN_NAME = "dunlin"
@@ -615,6 +629,38 @@ class TimerRecord(Record):
     """A record of timer."""
 
 
+class HttpResponseRecord(Record):
+    """A record of http_response."""
+
+    @property
+    def id(self):
+        return self.lookup(0)
+
+    @property
+    def error(self):
+        return self.lookup(1)
+
+    @property
+    def headers(self):
+        return self.lookup(2)
+
+    @property
+    def body(self):
+        return self.lookup(3)
+
+
+class HashResultRecord(Record):
+    """A record of hash_result."""
+
+    @property
+    def id(self):
+        return self.lookup(0)
+
+    @property
+    def error(self):
+        return self.lookup(1)
+
+
 # By hook number: name, whether it only observes, class of its records.
 HOOKS = {
     1: ("connect", False, ConnectRecord),
@@ -642,4 +688,6 @@ HOOKS = {
     32: ("retained_store", False, MessageRecord),
     33: ("retained_read", False, FilterRecord),
     48: ("timer", False, TimerRecord),
+    49: ("http_response", False, HttpResponseRecord),
+    51: ("hash_result", False, HashResultRecord),
 }
