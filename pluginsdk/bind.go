@@ -39,6 +39,9 @@ func (d *dispatcher) bindDeciding(p any) {
 	if h, ok := p.(DeliverHandler); ok {
 		d.on(contract.HookDeliver, deciding(h.OnDeliver))
 	}
+	if h, ok := p.(MessageHandler); ok {
+		d.on(contract.HookMessage, deciding(h.OnMessage))
+	}
 	if h, ok := p.(RetainedStoreHandler); ok {
 		var ev RetainEvent
 		d.on(contract.HookRetainedStore, func(e *Event) Verdict { ev.Event = *e; return h.OnRetainedStore(&ev) })

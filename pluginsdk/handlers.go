@@ -53,6 +53,13 @@ type (
 	DeliverHandler interface {
 		OnDeliver(e *MessageEvent) Verdict
 	}
+	// MessageHandler gets each message of its filters from a log, in order, again
+	// until it is done: over faults of the plugin, reloads and restarts of the broker.
+	// Next says that the message is done, Deny (with Text for the log) that it is not:
+	// it comes again, and with it those behind it. A message may come more than once.
+	MessageHandler interface {
+		OnMessage(e *MessageEvent) Verdict
+	}
 	// RetainedStoreHandler is the first half of a provider of retained messages:
 	// each PUBLISH with RETAIN, before its acknowledgement.
 	RetainedStoreHandler interface {

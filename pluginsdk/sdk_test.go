@@ -55,6 +55,7 @@ func (p *everything) OnDelivered(e *MessageEvent)                 { p.note(e, e.
 func (p *everything) OnAcked(e *MessageEvent)                     { p.note(e, e.rec.Hook()) }
 func (p *everything) OnDropped(e *MessageEvent)                   { p.note(e, e.rec.Hook()) }
 
+func (p *everything) OnMessage(e *MessageEvent) Verdict   { return p.note(e, e.rec.Hook()) }
 func (p *everything) OnTimer(e *TimerEvent)               { p.note(e, e.rec.Hook()) }
 func (p *everything) OnHTTPResponse(e *HTTPResponseEvent) { p.note(e, e.rec.Hook()) }
 func (p *everything) OnHashResult(e *HashResultEvent)     { p.note(e, e.rec.Hook()) }

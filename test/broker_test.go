@@ -144,8 +144,8 @@ func (b *broker) write(s setup) {
 	}
 	files := map[string]string{
 		"loaded_plugins": loaded.String(),
-		"etc/dunlin.toml": fmt.Sprintf("%s\n[plugins]\ndirs = [%q]\ncache_dir = %q\nallow_unpinned = true\n%s",
-			s.config, filepath.Join(repo, "build", "plugins"), pluginCache, s.listeners),
+		"etc/dunlin.toml": fmt.Sprintf("%s\n[plugins]\ndirs = [%q, %q]\ncache_dir = %q\nallow_unpinned = true\n%s",
+			s.config, filepath.Join(repo, "build", "plugins"), filepath.Join(b.home, "plugins"), pluginCache, s.listeners),
 	}
 	for _, name := range []string{"retainer", "presence"} {
 		text, err := os.ReadFile(filepath.Join(repo, "etc", "plugins", name+".toml"))

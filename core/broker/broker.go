@@ -70,6 +70,7 @@ func (k *Broker) Publish(b *router.Batch, es []hook.PublishEvent) (waits bool) {
 		return true
 	}
 	k.retain(b, es)
+	k.consume(b, es)
 	for i := range es {
 		k.route(b, &es[i])
 	}
@@ -144,6 +145,38 @@ func (k *Broker) retain(b *router.Batch, es []hook.PublishEvent) {
 		}
 	}
 	if need > store.Memory {
+		b.Tx(k.cfg.Journal).Barrier(need)
+	}
+}
+
+// consume keeps the messages for plugins that must get each of them. What cannot be
+// kept is refused.
+func (k *Broker) consume(b *router.Batch, es []hook.PublishEvent) {
+	chain := k.hooks.MessageConsume.Chain()
+	if chain == nil {
+		return
+	}
+	kept := make([]hook.ConsumeEvent, 0, len(es))
+	at := make([]int, 0, len(es))
+	for i := range es {
+		if e := &es[i]; passes(e.Verdict) {
+			kept, at = append(kept, hook.ConsumeEvent{Client: e.Client, Msg: e.Msg}), append(at, i)
+		}
+	}
+	for _, keep := range chain {
+		keep(kept)
+	}
+	need := store.Memory
+	for j := range kept {
+		e := &es[at[j]]
+		if kept[j].Kept {
+			need = max(need, store.Async, k.durability(e))
+		}
+		if kept[j].Verdict == hook.Deny {
+			e.Verdict, e.Reason = hook.Deny, kept[j].Reason
+		}
+	}
+	if need > store.Memory && k.cfg.Journal != nil {
 		b.Tx(k.cfg.Journal).Barrier(need)
 	}
 }

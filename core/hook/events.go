@@ -169,6 +169,19 @@ type RetainEvent struct {
 	Unkept packet.ReasonCode
 }
 
+// ConsumeEvent is one message for those who must get every message of their topics,
+// before it is acknowledged and routed.
+type ConsumeEvent struct {
+	Client *Client // nil for messages that no client sent
+	Msg    *message.Message
+
+	// Kept says that somebody has it in a log, which the acknowledgement waits for.
+	Kept bool
+	// Deny: nobody may be told that the message was taken; Reason says why.
+	Verdict Verdict
+	Reason  packet.ReasonCode
+}
+
 // RetainedReadEvent is one new subscription for the provider of retained
 // messages. The provider answers by asking the topic store to deliver.
 type RetainedReadEvent struct {

@@ -40,6 +40,9 @@ type Points struct {
 	MessageAcked        Point[Observe[MessageEvent]]      // message.acked
 	MessageDropped      Point[Observe[MessageEvent]]      // message.dropped, delivery.dropped
 
+	// MessageConsume keeps messages for plugins of the class consume. It never waits.
+	MessageConsume Point[InterceptMany[ConsumeEvent]] // before the acknowledgement
+
 	// The provider of retained messages: at most one plugin. Its presence sets
 	// Retain Available.
 	RetainedStore Point[InterceptMany[RetainEvent]] // before the acknowledgement of a PUBLISH with RETAIN

@@ -33,6 +33,10 @@ func (p *loaded) attach(k contract.Hook, blocking bool) (remove func()) {
 	case contract.HookRetainedRead:
 		return pts.RetainedRead.Add(s, func(e *hook.RetainedReadEvent) { ask(p, k, one(e), &event.RetainRead) })
 	}
+	if k == contract.HookMessage {
+		s.Blocking = false
+		return pts.MessageConsume.Add(s, p.keep)
+	}
 	return p.attachObserver(k)
 }
 
@@ -76,6 +80,9 @@ func (p *loaded) attachObserver(k contract.Hook) (remove func()) {
 // taken out after it. A call meets exactly one version. The old version, if
 // any, is returned; it may still be in use.
 func (p *loaded) bind(v *version) (old *version) {
+	if v.consumes != nil {
+		p.consume(v.consumes)
+	}
 	for _, k := range contract.Hooks() {
 		if _, on := p.removes[k]; !on && v.set.Has(k) {
 			p.removes[k] = p.attach(k, v.blocking)

@@ -20,8 +20,28 @@ type Info struct {
 	Queued      int                // observe records that wait
 	Parked      int                // events whose verdict comes later
 	Overdue     uint64             // events refused because it did not come
+	Log         *LogInfo           // of the class consume; nil: none
 	Lost        uint64             // answers that their guests did not live to see
 	Metrics     map[string]float64 // the plugin's own
+}
+
+// LogInfo is how far a plugin of the class consume has come.
+type LogInfo struct {
+	Waiting     uint64 // records that are not done
+	Bytes, Max  int64  // of them; and how many there may be
+	Dropped     uint64 // records that had to make room for newer ones
+	Missed      uint64 // QoS 0 messages that a full log did not take
+	GivenUp     uint64 // records that on_error = "drop" gave up
+	Redelivered uint64 // records that were handed over more than once
+}
+
+// info tells of the log.
+func (c *consumer) info() *LogInfo {
+	if c == nil {
+		return nil
+	}
+	s := c.log.State()
+	return &LogInfo{Waiting: s.Last + 1 - s.First, Bytes: s.Bytes, Max: s.Max, Dropped: s.Dropped, Missed: c.missed.Load(), GivenUp: c.gone.Load(), Redelivered: c.again.Load()}
 }
 
 // List tells of the loaded plugins in chain order.
@@ -35,7 +55,7 @@ func (m *Manager) List() []Info {
 			Name: p.name, Version: v.spec.Manifest.Version, Description: v.spec.Manifest.Description, Kind: v.kind,
 			SHA256: v.spec.SHA256, Grants: v.spec.Manifest.Capabilities, Status: v.inst.Status(), Failed: p.faults.Load(),
 			Looped: p.loops.Load(), Dropped: p.queue.dropped.Load(), Queued: p.queue.size(),
-			Parked: v.parked.count(), Overdue: p.overdue.Load(), Lost: p.lost.Load(), Metrics: m.extra[p.name].numbers.copy(),
+			Parked: v.parked.count(), Overdue: p.overdue.Load(), Lost: p.lost.Load(), Log: p.consumer.Load().info(), Metrics: m.extra[p.name].numbers.copy(),
 		}
 		for _, k := range contract.Hooks() {
 			if v.set.Has(k) {

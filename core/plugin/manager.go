@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/dunlinmq/dunlin/core/cursor"
 	"github.com/dunlinmq/dunlin/core/hook"
 	"github.com/dunlinmq/dunlin/core/message"
 	"github.com/dunlinmq/dunlin/core/plugin/event"
@@ -35,6 +36,9 @@ type Config struct {
 	Store *topicstore.Store
 	// Sessions is for the capability session; nil: not offered.
 	Sessions Sessions
+	// Logs keeps messages for plugins of the class consume, over restarts. nil: in
+	// memory only.
+	Logs *cursor.Logs
 	// Publish routes messages of plugins, in order. It is called on one goroutine
 	// and must not keep the slice. nil: the capability publish is not offered.
 	Publish func([]*message.Message)
@@ -52,13 +56,6 @@ const drainPatience = 5 * time.Second
 // orderGap is the distance between neighbours in a chain, so that a plugin
 // loaded later finds a place between them.
 const orderGap = 1 << 20
-
-// Errors of Load, Unload and Reload.
-var (
-	ErrLoaded    = errors.New("the plugin is loaded already")
-	ErrNotLoaded = errors.New("the plugin is not loaded")
-	ErrStopped   = errors.New("the plugin manager is not running")
-)
 
 // Manager owns the loaded plugins. All methods may be called at any time from
 // any goroutine; changes are made one after the other.
@@ -92,6 +89,9 @@ func New(cfg Config) *Manager {
 		cfg.OpenTimeout = time.Minute
 	}
 	m := &Manager{host: &host{Config: cfg}, log: cfg.Log.Named("plugin"), stop: make(chan struct{}), extra: map[string]private{}}
+	if cfg.Logs == nil {
+		m.host.Logs = inMemory()
+	}
 	m.host.pump, m.host.hashers = newPump(cfg.Publish), newHashers()
 	m.host.source = manifest.Source{Dirs: cfg.Dirs, ConfigDir: cfg.ConfigDir, AllowUnpinned: cfg.AllowUnpinned, Secrets: cfg.Secrets}
 	return m
@@ -255,6 +255,9 @@ func (m *Manager) end(p *loaded) error {
 	for k, remove := range p.removes {
 		remove()
 		delete(p.removes, k)
+	}
+	if c := p.consumer.Load(); c != nil {
+		c.end(flushPatience, v.cancel)
 	}
 	close(p.queue.stop)
 	t := time.NewTimer(flushPatience)

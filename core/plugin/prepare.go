@@ -125,6 +125,9 @@ func (p *prepared) open(ctx context.Context) (*version, error) {
 			Scope: event.NewScope(&h), OnError: cmp.Or(h.OnError, d.OnError), Reason: d.Reason,
 		}
 		v.set = v.set.With(s.Hook)
+		if s.Hook == contract.HookMessage {
+			v.consumes = &p.hooks[i]
+		}
 	}
 	v.desk.open(v)
 	return v, nil

@@ -8,6 +8,13 @@ import (
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
 
+// Errors of Load, Unload and Reload.
+var (
+	ErrLoaded    = errors.New("the plugin is loaded already")
+	ErrNotLoaded = errors.New("the plugin is not loaded")
+	ErrStopped   = errors.New("the plugin manager is not running")
+)
+
 // together tells whether versions may be loaded at the same time.
 func (m *Manager) together(vs []*version) error {
 	return errors.Join(oneProvider(vs), m.inBudget(vs))

@@ -23,6 +23,7 @@ type version struct {
 	maxRecords int
 	hooks      [contract.MaxHook + 1]*event.Binding
 	set        contract.HookSet
+	consumes   *manifest.Hook  // its registration of class consume; nil: none
 	ctx        context.Context // of calls; ends when the version is closed for good
 	cancel     context.CancelFunc
 	parked     *parked // events that it has put off
@@ -105,7 +106,8 @@ type loaded struct {
 	lost    atomic.Uint64 // answers that their guests did not live to see
 	overdue atomic.Uint64 // events refused because a verdict that was put off never came
 
-	queue *queue // of observed events
+	queue    *queue                   // of observed events
+	consumer atomic.Pointer[consumer] // nil: none yet
 
 	// Guarded by the manager's mu.
 	removes map[contract.Hook]func()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dunlinmq/dunlin/core/admin"
+	"github.com/dunlinmq/dunlin/core/cursor"
 	"github.com/dunlinmq/dunlin/core/hook"
 	"github.com/dunlinmq/dunlin/core/message"
 	"github.com/dunlinmq/dunlin/core/packet"
@@ -27,13 +28,17 @@ func (s *Server) startPlugins(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("start the WASM host: %w", err)
 	}
+	logs, err := cursor.Open(ctx, s.disk.journal)
+	if err != nil {
+		return fmt.Errorf("open what is kept for plugins: %w", err)
+	}
 	s.processes = rpc.New(rpc.Config{})
 	s.plugins = plugin.New(plugin.Config{
 		Loaded: s.cfg.Plugins.Loaded, Dirs: s.cfg.Plugins.Dirs, ConfigDir: s.cfg.Plugins.EtcDir,
 		AllowUnpinned: s.cfg.Plugins.AllowUnpinned, MemoryBudget: s.cfg.Plugins.MemoryBudget,
 		Node: s.cfg.Node.Name, Version: s.opts.Version,
 		WASM: guests, Process: s.processes,
-		Hooks: s.hooks, Store: s.retained, Publish: s.publishAll, Sessions: sessions{s}, Log: s.opts.Log,
+		Hooks: s.hooks, Store: s.retained, Publish: s.publishAll, Sessions: sessions{s}, Logs: logs, Log: s.opts.Log,
 		Secrets: manifest.Secrets{Env: os.LookupEnv, Dir: s.cfg.Plugins.EtcDir},
 	})
 	if err := s.plugins.StartAll(ctx); err != nil {

@@ -44,6 +44,7 @@ export const HOOK_ACKED: u32 = 27;
 export const HOOK_DROPPED: u32 = 28;
 export const HOOK_RETAINED_STORE: u32 = 32; // one PUBLISH with RETAIN, before its acknowledgement
 export const HOOK_RETAINED_READ: u32 = 33; // one new subscription
+export const HOOK_MESSAGE: u32 = 40; // each message of the plugin's filters, until it is done
 export const HOOK_TIMER: u32 = 48; // a timer that the guest has set
 export const HOOK_HTTP_RESPONSE: u32 = 49; // the answer to a request of the guest
 export const HOOK_KV_CHANGED: u32 = 50; // reserved
@@ -332,7 +333,7 @@ export class Filters extends Record {
   get props(): View { return this.slot(5); }
 }
 
-/** A record of publish, will, deliver, published, delivered, acked, dropped, retained_store. */
+/** A record of publish, will, deliver, published, delivered, acked, dropped, retained_store, message. */
 export class Message extends Record {
   get clientId(): View { return this.slot(0); }
   get username(): View { return this.slot(1); }
@@ -445,6 +446,7 @@ export class Plugin {
   dropped(e: Message, v: Verdict): void {}
   retainedStore(e: Message, v: Verdict): void {}
   retainedRead(e: Filter, v: Verdict): void {}
+  message(e: Message, v: Verdict): void {}
   timer(e: Timer, v: Verdict): void {}
   httpResponse(e: HttpResponse, v: Verdict): void {}
   hashResult(e: HashResult, v: Verdict): void {}
@@ -488,6 +490,7 @@ export function dispatch(p: Plugin, hook: u32, at: usize, v: Verdict): void {
     case 28: { messageEvent.at = at; p.dropped(messageEvent, v); break; }
     case 32: { messageEvent.at = at; p.retainedStore(messageEvent, v); break; }
     case 33: { filterEvent.at = at; p.retainedRead(filterEvent, v); break; }
+    case 40: { messageEvent.at = at; p.message(messageEvent, v); break; }
     case 48: { timerEvent.at = at; p.timer(timerEvent, v); break; }
     case 49: { httpResponseEvent.at = at; p.httpResponse(httpResponseEvent, v); break; }
     case 51: { hashResultEvent.at = at; p.hashResult(hashResultEvent, v); break; }

@@ -46,6 +46,7 @@
 #define DUNLIN_HOOK_DROPPED 28
 #define DUNLIN_HOOK_RETAINED_STORE 32 /* one PUBLISH with RETAIN, before its acknowledgement */
 #define DUNLIN_HOOK_RETAINED_READ 33 /* one new subscription */
+#define DUNLIN_HOOK_MESSAGE 40 /* each message of the plugin's filters, until it is done */
 #define DUNLIN_HOOK_TIMER 48 /* a timer that the guest has set */
 #define DUNLIN_HOOK_HTTP_RESPONSE 49 /* the answer to a request of the guest */
 #define DUNLIN_HOOK_KV_CHANGED 50 /* reserved */
@@ -313,7 +314,7 @@ static inline dunlin_bytes dunlin_filters_peer(const dunlin_record *r) { return 
 static inline dunlin_bytes dunlin_filters_listener(const dunlin_record *r) { return dunlin_slot(r, 3); }
 static inline dunlin_bytes dunlin_filters_filters(const dunlin_record *r) { return dunlin_slot(r, 4); }
 static inline dunlin_bytes dunlin_filters_props(const dunlin_record *r) { return dunlin_slot(r, 5); }
-/* publish, will, deliver, published, delivered, acked, dropped, retained_store */
+/* publish, will, deliver, published, delivered, acked, dropped, retained_store, message */
 static inline dunlin_bytes dunlin_message_client_id(const dunlin_record *r) { return dunlin_slot(r, 0); }
 static inline dunlin_bytes dunlin_message_username(const dunlin_record *r) { return dunlin_slot(r, 1); }
 static inline dunlin_bytes dunlin_message_peer(const dunlin_record *r) { return dunlin_slot(r, 2); }
@@ -398,6 +399,7 @@ static inline dunlin_bytes dunlin_hash_result_error(const dunlin_record *r) { re
 	X(dropped, 28) \
 	X(retained_store, 32) \
 	X(retained_read, 33) \
+	X(message, 40) \
 	X(timer, 48) \
 	X(http_response, 49) \
 	X(hash_result, 51)

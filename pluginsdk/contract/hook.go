@@ -33,6 +33,8 @@ const (
 	HookRetainedStore Hook = 32 // one PUBLISH with RETAIN, before its acknowledgement
 	HookRetainedRead  Hook = 33 // one new subscription
 
+	HookMessage Hook = 40 // each message of the plugin's filters, until it is done
+
 	HookTimer        Hook = 48 // a timer that the guest has set
 	HookHTTPResponse Hook = 49 // the answer to a request of the guest
 	HookKVChanged    Hook = 50 // reserved
@@ -63,7 +65,7 @@ type Class uint8
 const (
 	Intercept Class = iota + 1 // the packet waits for a verdict
 	Observe                    // told afterwards; bounded queue, lossy and counted
-	Consume                    // an acknowledged cursor; not used by version 1
+	Consume                    // from a log, again until it is done
 	Provide                    // one plugin per role answers
 	Answer                     // to the guest that asked, for nobody else
 )

@@ -50,6 +50,7 @@ const Hook = Object.freeze({
   dropped: 28,
   retainedStore: 32, // one PUBLISH with RETAIN, before its acknowledgement
   retainedRead: 33, // one new subscription
+  message: 40, // each message of the plugin's filters, until it is done
   timer: 48, // a timer that the guest has set
   httpResponse: 49, // the answer to a request of the guest
   kvChanged: 50, // reserved
@@ -310,7 +311,7 @@ class FiltersRecord extends Record {
   get filters() { return this.lookup(4); }
   get props() { return this.lookup(5); }
 }
-// A record of publish, will, deliver, published, delivered, acked, dropped, retained_store.
+// A record of publish, will, deliver, published, delivered, acked, dropped, retained_store, message.
 class MessageRecord extends Record {
   get clientId() { return this.text(0); }
   get username() { return this.text(1); }
@@ -410,6 +411,7 @@ const hooks = new Map([
   [28, { name: "dropped", number: 28, observes: true, type: MessageRecord }],
   [32, { name: "retainedStore", number: 32, observes: false, type: MessageRecord }],
   [33, { name: "retainedRead", number: 33, observes: false, type: FilterRecord }],
+  [40, { name: "message", number: 40, observes: false, type: MessageRecord }],
   [48, { name: "timer", number: 48, observes: false, type: TimerRecord }],
   [49, { name: "httpResponse", number: 49, observes: false, type: HttpResponseRecord }],
   [51, { name: "hashResult", number: 51, observes: false, type: HashResultRecord }],

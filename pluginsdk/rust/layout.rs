@@ -45,6 +45,7 @@ pub const HOOK_ACKED: u32 = 27;
 pub const HOOK_DROPPED: u32 = 28;
 pub const HOOK_RETAINED_STORE: u32 = 32; // one PUBLISH with RETAIN, before its acknowledgement
 pub const HOOK_RETAINED_READ: u32 = 33; // one new subscription
+pub const HOOK_MESSAGE: u32 = 40; // each message of the plugin's filters, until it is done
 pub const HOOK_TIMER: u32 = 48; // a timer that the guest has set
 pub const HOOK_HTTP_RESPONSE: u32 = 49; // the answer to a request of the guest
 pub const HOOK_KV_CHANGED: u32 = 50; // reserved
@@ -400,7 +401,7 @@ impl<'a> Filters<'a> {
     pub fn props(&self) -> &'a [u8] { self.0.slot(5).unwrap_or(&[]) }
 }
 
-/// A record of publish, will, deliver, published, delivered, acked, dropped, retained_store.
+/// A record of publish, will, deliver, published, delivered, acked, dropped, retained_store, message.
 #[derive(Clone, Copy)]
 pub struct Message<'a>(pub Record<'a>);
 impl<'a> std::ops::Deref for Message<'a> {
@@ -546,6 +547,7 @@ pub trait Handlers {
     fn dropped(&mut self, _: Message<'_>) -> super::Verdict { super::Verdict::next() }
     fn retained_store(&mut self, _: Message<'_>) -> super::Verdict { super::Verdict::next() }
     fn retained_read(&mut self, _: Filter<'_>) -> super::Verdict { super::Verdict::next() }
+    fn message(&mut self, _: Message<'_>) -> super::Verdict { super::Verdict::next() }
     fn timer(&mut self, _: Timer<'_>) -> super::Verdict { super::Verdict::next() }
     fn http_response(&mut self, _: HttpResponse<'_>) -> super::Verdict { super::Verdict::next() }
     fn hash_result(&mut self, _: HashResult<'_>) -> super::Verdict { super::Verdict::next() }
@@ -602,6 +604,8 @@ macro_rules! hook {
     (call retained_store $p:expr, $r:expr) => { $p.retained_store($crate::dunlin::Message($r)) };
     (number retained_read) => { 33u32 };
     (call retained_read $p:expr, $r:expr) => { $p.retained_read($crate::dunlin::Filter($r)) };
+    (number message) => { 40u32 };
+    (call message $p:expr, $r:expr) => { $p.message($crate::dunlin::Message($r)) };
     (number timer) => { 48u32 };
     (call timer $p:expr, $r:expr) => { $p.timer($crate::dunlin::Timer($r)) };
     (number http_response) => { 49u32 };

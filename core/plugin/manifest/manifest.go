@@ -18,6 +18,12 @@ const (
 	StateShared        = "shared"         // there is one guest instance
 )
 
+// The values of full: what becomes of a message when the log of its consumer is full.
+const (
+	FullDeny       = "deny"        // the publisher is refused with 0x97
+	FullDropOldest = "drop_oldest" // the oldest records go
+)
+
 // Limits of a manifest.
 const (
 	maxFilters     = 256     // a hook's topic filters
@@ -56,6 +62,8 @@ type Hook struct {
 	When       When     `toml:"when"`
 	Fields     []string `toml:"fields"`      // slots to fill, by name; none: all
 	MaxPayload uint32   `toml:"max_payload"` // bytes of payload to pass on; 0: all
+	MaxQueue   int64    `toml:"max_queue"`   // class consume: bytes that may wait; 0: 256 MiB
+	Full       string   `toml:"full"`        // class consume: deny or drop_oldest when they do; "": deny
 }
 
 // When restricts a hook further; all conditions given must hold.
@@ -169,8 +177,8 @@ func (h *Hook) check() error {
 	if _, unknown := k.Mask(h.Fields); unknown != "" {
 		errs = append(errs, fmt.Errorf("fields: there is no %q%s", unknown, didYouMean(unknown, k.Slots())))
 	}
-	if k == contract.HookDeliver && len(h.Filters) == 0 {
-		errs = append(errs, errors.New("deliver needs filters"))
+	if (k == contract.HookDeliver || k == contract.HookMessage) && len(h.Filters) == 0 {
+		errs = append(errs, fmt.Errorf("%s needs filters", k))
 	}
 	return errors.Join(append(errs, h.checkTuning(k))...)
 }
@@ -200,6 +208,12 @@ func (h *Hook) checkTuning(k contract.Hook) error {
 		if err := topic.ValidateFilter(f); err != nil {
 			errs = append(errs, fmt.Errorf("filter %q: %w", f, err))
 		}
+	}
+	if (h.MaxQueue != 0 || h.Full != "") && k.Class() != contract.Consume || h.MaxQueue < 0 {
+		errs = append(errs, errors.New("max_queue and full are for hooks of class consume"))
+	}
+	if h.Full != "" && h.Full != FullDeny && h.Full != FullDropOldest {
+		errs = append(errs, fmt.Errorf("full = %q: want deny or drop_oldest", h.Full))
 	}
 	if h.When.QoSMin > 2 {
 		errs = append(errs, fmt.Errorf("qos_min = %d: want 0, 1 or 2", h.When.QoSMin))

@@ -138,6 +138,7 @@ func (o *Operator) overrides(m *Manifest) ([]Hook, error) {
 		h.Timeout = pick(over.Timeout, h.Timeout)
 		h.Park = pick(over.Park, h.Park)
 		h.MaxPayload = pick(over.MaxPayload, h.MaxPayload)
+		h.MaxQueue, h.Full = pick(over.MaxQueue, h.MaxQueue), pick(over.Full, h.Full)
 		if err := h.check(); err != nil {
 			o.doc.fault(fmt.Sprintf("hook %q: %s", name, err), key...)
 		}

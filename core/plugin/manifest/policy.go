@@ -26,6 +26,7 @@ const DefaultPark = 2 * time.Second
 const (
 	defaultTimeout = time.Second     // per frame
 	loginTimeout   = 5 * time.Second // connect, authenticate, auth_continue
+	consumeTimeout = 30 * time.Second
 )
 
 // Defaults is what the broker fixes for one hook beside the contract.
@@ -72,6 +73,8 @@ var defaults = map[contract.Hook]Defaults{
 	contract.HookDelivered:        {observing, OnErrorDrop, 0, defaultTimeout, true},
 	contract.HookAcked:            {observing, OnErrorDrop, 0, defaultTimeout, true},
 	contract.HookDropped:          {observing, OnErrorDrop, 0, defaultTimeout, true},
+
+	contract.HookMessage: {[]OnError{OnErrorPark, OnErrorDrop}, OnErrorPark, 0, consumeTimeout, true},
 
 	contract.HookRetainedStore: {[]OnError{OnErrorDeny, OnErrorAllow, OnErrorNext, OnErrorPark}, "", packet.UnspecifiedError, defaultTimeout, true},
 	contract.HookRetainedRead:  {[]OnError{OnErrorAllow, OnErrorNext}, OnErrorNext, 0, defaultTimeout, true},

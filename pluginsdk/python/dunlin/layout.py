@@ -46,6 +46,7 @@ HOOK_ACKED = 27
 HOOK_DROPPED = 28
 HOOK_RETAINED_STORE = 32  # one PUBLISH with RETAIN, before its acknowledgement
 HOOK_RETAINED_READ = 33  # one new subscription
+HOOK_MESSAGE = 40  # each message of the plugin's filters, until it is done
 HOOK_TIMER = 48  # a timer that the guest has set
 HOOK_HTTP_RESPONSE = 49  # the answer to a request of the guest
 HOOK_KV_CHANGED = 50  # reserved
@@ -426,7 +427,7 @@ class FiltersRecord(Record):
 
 
 class MessageRecord(Record):
-    """A record of publish, will, deliver, published, delivered, acked, dropped, retained_store."""
+    """A record of publish, will, deliver, published, delivered, acked, dropped, retained_store, message."""
 
     @property
     def client_id(self):
@@ -687,6 +688,7 @@ HOOKS = {
     28: ("dropped", True, MessageRecord),
     32: ("retained_store", False, MessageRecord),
     33: ("retained_read", False, FilterRecord),
+    40: ("message", False, MessageRecord),
     48: ("timer", False, TimerRecord),
     49: ("http_response", False, HttpResponseRecord),
     51: ("hash_result", False, HashResultRecord),
