@@ -210,6 +210,9 @@ func (l *loop) enter(c *Conn) {
 		l.engine.group.Go(c.stream.read)
 		return
 	}
+	if c.fd < 0 {
+		return // layers without a socket
+	}
 	if err := l.poller.add(c.fd, c.slot); err != nil {
 		l.engine.log.Error("event loop cannot watch a connection", zap.Error(err))
 		c.state.Or(stopped)
@@ -221,7 +224,7 @@ func (l *loop) release(c *Conn) {
 	l.wheel.remove(c)
 	l.slots[c.slot] = nil
 	l.free = append(l.free, c.slot)
-	if c.stream == nil {
+	if c.fd >= 0 {
 		closeSocket(c.fd)
 	}
 	if c.done != nil {

@@ -45,8 +45,11 @@ func (w *worker) send(c *Conn, out []byte) error {
 	return c.put(out)
 }
 
-// put gives the descriptor what is ready for it.
+// put gives the descriptor what is ready for it. Layers may have kept it all.
 func (c *Conn) put(out []byte) error {
+	if len(out) == 0 {
+		return nil
+	}
 	if c.backlog == nil {
 		n, err := writeSocket(c.fd, out)
 		if err != nil {

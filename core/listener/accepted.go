@@ -47,7 +47,8 @@ type Accepted struct {
 	FD int
 	// Pipe is what is between FD and Conn (TLS, WebSocket): reading Conn reads FD
 	// and reports [ErrDry] when that has nothing, writing Conn adds to Pipe.Out. nil:
-	// Conn has its socket to itself.
+	// Conn has its socket to itself. With FD -1 there is no socket: Conn keeps what
+	// is written (a transport in memory).
 	Pipe *Pipe
 	// Info describes the client.
 	Info Info

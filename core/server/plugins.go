@@ -24,7 +24,7 @@ import (
 // cannot load stops the start.
 func (s *Server) startPlugins(ctx context.Context) error {
 	log := s.opts.Log.Named("plugin")
-	guests, err := wasm.New(wasm.Config{CacheDir: s.cfg.Plugins.CacheDir, Log: log})
+	guests, err := wasm.New(wasm.Config{Shards: s.opts.Loops, CacheDir: s.cfg.Plugins.CacheDir, Log: log})
 	if err != nil {
 		return fmt.Errorf("start the WASM host: %w", err)
 	}
