@@ -59,6 +59,8 @@ var ctlVerbs = []verbTest{
 	{"listeners restart ws:external", "ok", 0}, {"listeners stop tcp:nothing", "not found", 3},
 	{"plugins list", "retainer", 0}, {"plugins list -o json", `"state": "running"`, 0},
 	{"plugins show retainer", "hooks", 0}, {"plugins show retainer -o json", `"name": "retainer"`, 0},
+	{"plugins show retainer", "engine", 0}, {"plugins show retainer -o json", `"fuel_p50"`, 0},
+	{"plugins top --interval 20ms", "retained_read", 0}, {"plugins top --interval 20ms -o json", `"p99_us"`, 0},
 	{"plugins reload retainer", "Plugin retainer reloaded successfully.", 0},
 	{"plugins disable retainer", "Plugin retainer disabled successfully.", 0}, {"plugins list", "retainer", 0},
 	{"plugins enable retainer", "Plugin retainer enabled successfully.", 0},

@@ -124,6 +124,7 @@ type pluginJSON struct {
 	Calls       uint64   `json:"calls"`
 	Faults      uint64   `json:"faults"`
 	Restarts    uint64   `json:"restarts"`
+	Cost        costJSON `json:"cost"`
 }
 
 func toPluginJSON(p *adminpb.Plugin) pluginJSON {
@@ -134,6 +135,6 @@ func toPluginJSON(p *adminpb.Plugin) pluginJSON {
 	return pluginJSON{
 		Name: p.GetName(), Version: p.GetVersion(), Description: p.GetDescription(), Type: p.GetTransport(),
 		State: p.GetState(), Error: p.GetError(), Hooks: hooks,
-		Calls: p.GetCalls(), Faults: p.GetFaults(), Restarts: p.GetRestarts(),
+		Calls: p.GetCalls(), Faults: p.GetFaults(), Restarts: p.GetRestarts(), Cost: toCostJSON(p.GetCost()),
 	}
 }

@@ -121,9 +121,17 @@ func (a *app) showPlugin(p *adminpb.Plugin) {
 		{"faults", fmt.Sprint(p.GetFaults())},
 		{"restarts", fmt.Sprint(p.GetRestarts())},
 	} {
-		if row[1] != "" {
-			fmt.Fprintf(a.out, "%-12s: %s\n", row[0], row[1])
-		}
+		a.showRow(row)
+	}
+	for _, row := range costRows(p.GetCost()) {
+		a.showRow(row)
+	}
+}
+
+// showRow writes a line unless it has nothing to say.
+func (a *app) showRow(row [2]string) {
+	if row[1] != "" {
+		fmt.Fprintf(a.out, "%-12s: %s\n", row[0], row[1])
 	}
 }
 

@@ -52,6 +52,7 @@ type Plugin struct {
 	Calls       uint64 // frames answered
 	Faults      uint64
 	Restarts    uint64
+	Cost        *adminpb.PluginCost
 }
 
 // Broker tells how the node does.

@@ -52,7 +52,7 @@ func (s *service) ListPlugins(context.Context, *adminpb.ListPluginsRequest) (*ad
 		reply.Plugins = append(reply.Plugins, &adminpb.Plugin{
 			Name: p.Name, Version: p.Version, Description: p.Description, Transport: p.Transport,
 			State: p.State, Error: p.Error, Hooks: p.Hooks,
-			Calls: p.Calls, Faults: p.Faults, Restarts: p.Restarts,
+			Calls: p.Calls, Faults: p.Faults, Restarts: p.Restarts, Cost: p.Cost,
 		})
 	}
 	return reply, nil

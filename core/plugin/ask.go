@@ -15,6 +15,8 @@ type asking struct {
 	enc  event.Encoder
 	at   []int // record -> event
 	ans  event.Answer
+
+	verdicts [7]uint32 // of the call, by action
 }
 
 // ask asks plugin p about the events of one socket read: one call for all that
@@ -102,7 +104,10 @@ func (t *turn[E]) carry() {
 	if t.ops.Records != nil {
 		c.Records = t.ops.Records(&t.plugin.party, t.es, t.at)
 	}
+	cost := t.plugin.costOf(t.hook.Hook)
+	start := cost.begin(c.N)
 	err := t.version.inst.Call(t.version.ctx, c)
+	cost.end(start)
 	c.Records = nil
 	ans := &t.ans
 	ans.Plugin, ans.Binding, ans.Now = &t.plugin.party, t.hook, t.enc.Now
@@ -111,10 +116,13 @@ func (t *turn[E]) carry() {
 		ans.Verdict, fault = c.Verdict(r)
 		switch {
 		case fault != nil:
+			cost.faults.Add(1)
 		case ans.Action == contract.Pending:
+			t.verdicts[contract.Pending]++
 			t.park(c.ticketOf(r), &t.es[i])
 			continue
 		default:
+			t.verdicts[ans.Action]++
 			t.ops.Apply(ans, &t.es[i])
 			continue
 		}
@@ -124,6 +132,7 @@ func (t *turn[E]) carry() {
 		t.plugin.faulted(t.hook, fault)
 		t.ops.Fail(t.hook, &t.es[i])
 	}
+	cost.decided(&t.verdicts)
 	ans.Verdict = contract.Verdict{}
 }
 

@@ -21,6 +21,7 @@ func BenchmarkManager(b *testing.B) {
 	pts := m.host.Hooks
 	p := m.enlist("a", 1)
 	prep := &prepared{transport: t, kind: "wasm", hooks: []manifest.Hook{{Name: "publish"}, {Name: "published", Filters: []string{"t/#"}}}}
+	prep.parked, prep.desk = &parked{}, &desk{cancel: func() {}}
 	prep.spec = &Spec{Name: "a", Manifest: &manifest.Manifest{}, Hooks: specs(prep.hooks)}
 	t.plugins["a"] = &builtinPlugin{on: take}
 	v, err := prep.open(b.Context())

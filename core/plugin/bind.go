@@ -80,6 +80,7 @@ func (p *loaded) attachObserver(k contract.Hook) (remove func()) {
 // taken out after it. A call meets exactly one version. The old version, if
 // any, is returned; it may still be in use.
 func (p *loaded) bind(v *version) (old *version) {
+	p.count(v)
 	if v.consumes != nil {
 		p.consume(v.consumes)
 	}

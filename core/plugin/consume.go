@@ -196,7 +196,10 @@ func (c *consumer) round() (int, error) {
 		return 0, err
 	}
 	call := &Call{Hook: contract.HookMessage, Frame: c.frame, N: len(c.seqs), Key: 0}
+	cost := c.plugin.costOf(contract.HookMessage)
+	start := cost.begin(call.N)
 	err := v.inst.Call(v.ctx, call)
+	cost.end(start)
 	done := 0
 	for done < call.N && err == nil {
 		d, fault := call.Verdict(done)
@@ -210,6 +213,7 @@ func (c *consumer) round() (int, error) {
 	}
 	if err != nil && !errors.Is(err, errNotTaken) {
 		c.plugin.faults.Add(1)
+		cost.faults.Add(1)
 	}
 	if done == 0 && h.OnError == manifest.OnErrorDrop && call.N == 1 && c.failed >= consumeAlone+consumeGive-1 {
 		c.gone.Add(1)

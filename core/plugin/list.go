@@ -14,6 +14,7 @@ type Info struct {
 	Hooks       []string // in the order of their numbers
 	Grants      []string // capabilities in use
 	Status      Status
+	Costs       []HookCost
 	Failed      uint64             // records that the on_error policy answered, or observe records lost in a fault
 	Looped      uint64             // publications refused because of event.MaxHops
 	Dropped     uint64             // observe records dropped because the queue was full or the plugin failed
@@ -53,7 +54,7 @@ func (m *Manager) List() []Info {
 		v := p.cur.Load()
 		info := Info{
 			Name: p.name, Version: v.spec.Manifest.Version, Description: v.spec.Manifest.Description, Kind: v.kind,
-			SHA256: v.spec.SHA256, Grants: v.spec.Manifest.Capabilities, Status: v.inst.Status(), Failed: p.faults.Load(),
+			SHA256: v.spec.SHA256, Grants: v.spec.Manifest.Capabilities, Status: v.inst.Status(), Costs: p.costList(), Failed: p.faults.Load(),
 			Looped: p.loops.Load(), Dropped: p.queue.dropped.Load(), Queued: p.queue.size(),
 			Parked: v.parked.count(), Overdue: p.overdue.Load(), Lost: p.lost.Load(), Log: p.consumer.Load().info(), Metrics: m.extra[p.name].numbers.copy(),
 		}

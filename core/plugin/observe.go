@@ -163,7 +163,12 @@ func (p *loaded) hand(c *Call, frame []byte, n int, hops uint8) {
 		c.Reset()
 		c.Observe, c.Frame, c.N, c.Hops = true, frame[:size], k, hops
 		c.Hook = contract.Hook(binary.LittleEndian.Uint16(frame[4:]))
-		if err := v.inst.Call(v.ctx, c); err != nil {
+		cost := p.costOf(c.Hook)
+		start := cost.begin(k)
+		err := v.inst.Call(v.ctx, c)
+		cost.end(start)
+		if err != nil {
+			cost.faults.Add(uint64(k))
 			p.queue.dropped.Add(uint64(k))
 			p.faults.Add(uint64(k))
 			p.log.Warn("plugin fault", zap.String("hook", c.Hook.String()), zap.Int("records", k), zap.Error(err))

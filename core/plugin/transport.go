@@ -79,6 +79,7 @@ type Status struct {
 	MemoryMax int64  // bytes that all guest instances together may come to; 0: not bounded
 	Engine    string // how the code runs: compiler or interpreter; "" of a process
 	Fuel      uint64 // what a call may use, before its records; 0: not bounded
+	FuelP50   uint64 // what half of the calls used at most, about
 	FuelMost  uint64 // what one call used at most
 	PID       int    // of a process; 0 otherwise
 	LastFault string

@@ -106,6 +106,7 @@ type loaded struct {
 	lost    atomic.Uint64 // answers that their guests did not live to see
 	overdue atomic.Uint64 // events refused because a verdict that was put off never came
 
+	costs    [contract.MaxHook + 1]atomic.Pointer[cost]
 	queue    *queue                   // of observed events
 	consumer atomic.Pointer[consumer] // nil: none yet
 

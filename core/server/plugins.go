@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dunlinmq/dunlin/core/admin"
+	"github.com/dunlinmq/dunlin/core/admin/adminpb"
 	"github.com/dunlinmq/dunlin/core/cursor"
 	"github.com/dunlinmq/dunlin/core/hook"
 	"github.com/dunlinmq/dunlin/core/message"
@@ -98,10 +99,31 @@ func (a pluginAdmin) Plugins() []admin.Plugin {
 		list = append(list, admin.Plugin{
 			Name: p.Name, Version: p.Version, Description: p.Description, Transport: p.Kind,
 			State: string(p.Status.State), Error: p.Status.LastFault, Hooks: p.Hooks,
-			Calls: p.Status.Calls, Faults: p.Status.Faults, Restarts: p.Status.Restarts,
+			Calls: p.Status.Calls, Faults: p.Status.Faults, Restarts: p.Status.Restarts, Cost: costOf(&p),
 		})
 	}
 	return list
+}
+
+// costOf puts what a plugin costs into the admin service's form.
+func costOf(p *plugin.Info) *adminpb.PluginCost {
+	s := &p.Status
+	c := &adminpb.PluginCost{
+		Engine: s.Engine, Fuel: s.Fuel, FuelP50: s.FuelP50, FuelMost: s.FuelMost, Memory: s.Memory, MemoryMax: s.MemoryMax,
+		Instances: uint32(s.Instances), Pid: uint32(s.PID), Queued: uint64(p.Queued), Dropped: p.Dropped,
+		Parked: uint64(p.Parked), Overdue: p.Overdue, Lost: p.Lost, Grants: p.Grants, Sha256: p.SHA256,
+	}
+	if l := p.Log; l != nil {
+		c.LogWaiting, c.LogBytes, c.LogMax, c.Redelivered = l.Waiting, l.Bytes, l.Max, l.Redelivered
+		c.LogDropped = l.Dropped + l.Missed + l.GivenUp
+	}
+	for _, h := range p.Costs {
+		c.Hooks = append(c.Hooks, &adminpb.PluginHookCost{
+			Hook: h.Hook, Calls: h.Calls, Records: h.Records, Faults: h.Faults, Verdicts: h.Verdicts,
+			P50Ns: uint64(h.P50), P99Ns: uint64(h.P99),
+		})
+	}
+	return c
 }
 
 // Load implements admin.Plugins.

@@ -41,7 +41,7 @@ func (c counts) Listeners() []admin.Listener {
 func (c counts) Snapshot() sys.Snapshot {
 	now, total := c.Counts(), c.s.env.Metrics.Totals()
 	return sys.Snapshot{
-		Metrics: c.s.env.Metrics.Counters(nil), Stats: c.stats(),
+		Metrics: c.s.env.Metrics.Counters(nil), Stats: c.stats(), Plugins: c.pluginStates(),
 		Connections: now.Connections, MostConnections: c.s.env.Metrics.Gauges.Connections.Max(), Sessions: now.Sessions,
 		Subscriptions: now.Subscriptions, SharedSubscriptions: now.SharedSubscriptions, Routes: now.Routes,
 		Retained: now.Retained, RetainedBytes: c.s.retained.Bytes(),
@@ -49,6 +49,17 @@ func (c counts) Snapshot() sys.Snapshot {
 		MessagesReceived: total.MessagesReceived, MessagesSent: total.MessagesSent,
 		MessagesDropped: total.MessagesDropped + total.DeliveryDropped,
 	}
+}
+
+// pluginStates tells how the loaded plugins are.
+func (c counts) pluginStates() (list []sys.Named) {
+	if c.s.plugins == nil {
+		return nil // they are about to start
+	}
+	for _, p := range c.s.plugins.List() {
+		list = append(list, sys.Named{Name: p.Name, Word: string(p.Status.State)})
+	}
+	return list
 }
 
 // measure brings the gauges up to date that nobody keeps at each change: their

@@ -32,6 +32,8 @@ type Snapshot struct {
 	// comes with its highest value (emqx4 §6.2, §6.3).
 	Metrics, Stats []metrics.Sample
 
+	Plugins []Named // the states of the loaded plugins
+
 	Connections         int64 // gauge: clients with a connection
 	MostConnections     int64 // the highest value of Connections since the start
 	Sessions            int64 // gauge: with and without a connection
@@ -47,6 +49,9 @@ type Snapshot struct {
 	MessagesSent     uint64 // PUBLISH packets to clients
 	MessagesDropped  uint64
 }
+
+// Named is a word about something with a name.
+type Named struct{ Name, Word string }
 
 // Names says which families of topics are published; a set.
 type Names byte
@@ -145,6 +150,9 @@ func (s *Sys) counts() {
 		s.emqx("sysdescr", Description, true)
 		for _, g := range n.Stats {
 			s.emqx("stats/"+g.Name, strconv.FormatInt(g.Value, 10), false)
+		}
+		for _, p := range n.Plugins {
+			s.emqx("plugins/"+p.Name+"/state", p.Word, true)
 		}
 		for _, c := range n.Metrics {
 			s.emqx("metrics/"+strings.ReplaceAll(c.Name, ".", "/"), strconv.FormatInt(c.Value, 10), false)

@@ -185,7 +185,7 @@ func (x ChangePluginRequest_Change) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ChangePluginRequest_Change.Descriptor instead.
 func (ChangePluginRequest_Change) EnumDescriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{38, 0}
+	return file_admin_proto_rawDescGZIP(), []int{40, 0}
 }
 
 type ChangeListenerRequest struct {
@@ -2316,6 +2316,7 @@ type Plugin struct {
 	Calls         uint64                 `protobuf:"varint,8,opt,name=calls,proto3" json:"calls,omitempty"`
 	Faults        uint64                 `protobuf:"varint,9,opt,name=faults,proto3" json:"faults,omitempty"`
 	Restarts      uint64                 `protobuf:"varint,10,opt,name=restarts,proto3" json:"restarts,omitempty"`
+	Cost          *PluginCost            `protobuf:"bytes,11,opt,name=cost,proto3" json:"cost,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2420,6 +2421,311 @@ func (x *Plugin) GetRestarts() uint64 {
 	return 0
 }
 
+func (x *Plugin) GetCost() *PluginCost {
+	if x != nil {
+		return x.Cost
+	}
+	return nil
+}
+
+// PluginCost is what a plugin costs and holds. Counters are since it was loaded.
+type PluginCost struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Engine        string                 `protobuf:"bytes,1,opt,name=engine,proto3" json:"engine,omitempty"`                             // compiler or interpreter; empty for a process
+	Fuel          uint64                 `protobuf:"varint,2,opt,name=fuel,proto3" json:"fuel,omitempty"`                                // what a call may use, before its records; 0: not bounded
+	FuelP50       uint64                 `protobuf:"varint,3,opt,name=fuel_p50,json=fuelP50,proto3" json:"fuel_p50,omitempty"`           // what half of the calls use at most
+	FuelMost      uint64                 `protobuf:"varint,4,opt,name=fuel_most,json=fuelMost,proto3" json:"fuel_most,omitempty"`        // what one call used at most
+	Memory        int64                  `protobuf:"varint,5,opt,name=memory,proto3" json:"memory,omitempty"`                            // bytes
+	MemoryMax     int64                  `protobuf:"varint,6,opt,name=memory_max,json=memoryMax,proto3" json:"memory_max,omitempty"`     // bytes that all instances together may come to; 0: not bounded
+	Instances     uint32                 `protobuf:"varint,7,opt,name=instances,proto3" json:"instances,omitempty"`                      // guests, or processes
+	Pid           uint32                 `protobuf:"varint,8,opt,name=pid,proto3" json:"pid,omitempty"`                                  // of a process
+	Queued        uint64                 `protobuf:"varint,9,opt,name=queued,proto3" json:"queued,omitempty"`                            // events that wait to be observed
+	Dropped       uint64                 `protobuf:"varint,10,opt,name=dropped,proto3" json:"dropped,omitempty"`                         // events that were not observed
+	Parked        uint64                 `protobuf:"varint,11,opt,name=parked,proto3" json:"parked,omitempty"`                           // events whose verdict comes later
+	Overdue       uint64                 `protobuf:"varint,12,opt,name=overdue,proto3" json:"overdue,omitempty"`                         // events refused because it did not come
+	Lost          uint64                 `protobuf:"varint,13,opt,name=lost,proto3" json:"lost,omitempty"`                               // answers whose guest was gone
+	LogWaiting    uint64                 `protobuf:"varint,14,opt,name=log_waiting,json=logWaiting,proto3" json:"log_waiting,omitempty"` // records of the class consume that are not done
+	LogBytes      int64                  `protobuf:"varint,15,opt,name=log_bytes,json=logBytes,proto3" json:"log_bytes,omitempty"`       // of them
+	LogMax        int64                  `protobuf:"varint,16,opt,name=log_max,json=logMax,proto3" json:"log_max,omitempty"`             // bytes that there may be; 0: no log
+	LogDropped    uint64                 `protobuf:"varint,17,opt,name=log_dropped,json=logDropped,proto3" json:"log_dropped,omitempty"` // records that made room, were given up, or were not taken at QoS 0
+	Redelivered   uint64                 `protobuf:"varint,18,opt,name=redelivered,proto3" json:"redelivered,omitempty"`                 // records that were handed over more than once
+	Grants        []string               `protobuf:"bytes,19,rep,name=grants,proto3" json:"grants,omitempty"`
+	Sha256        string                 `protobuf:"bytes,20,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	Hooks         []*PluginHookCost      `protobuf:"bytes,21,rep,name=hooks,proto3" json:"hooks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PluginCost) Reset() {
+	*x = PluginCost{}
+	mi := &file_admin_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PluginCost) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PluginCost) ProtoMessage() {}
+
+func (x *PluginCost) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PluginCost.ProtoReflect.Descriptor instead.
+func (*PluginCost) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *PluginCost) GetEngine() string {
+	if x != nil {
+		return x.Engine
+	}
+	return ""
+}
+
+func (x *PluginCost) GetFuel() uint64 {
+	if x != nil {
+		return x.Fuel
+	}
+	return 0
+}
+
+func (x *PluginCost) GetFuelP50() uint64 {
+	if x != nil {
+		return x.FuelP50
+	}
+	return 0
+}
+
+func (x *PluginCost) GetFuelMost() uint64 {
+	if x != nil {
+		return x.FuelMost
+	}
+	return 0
+}
+
+func (x *PluginCost) GetMemory() int64 {
+	if x != nil {
+		return x.Memory
+	}
+	return 0
+}
+
+func (x *PluginCost) GetMemoryMax() int64 {
+	if x != nil {
+		return x.MemoryMax
+	}
+	return 0
+}
+
+func (x *PluginCost) GetInstances() uint32 {
+	if x != nil {
+		return x.Instances
+	}
+	return 0
+}
+
+func (x *PluginCost) GetPid() uint32 {
+	if x != nil {
+		return x.Pid
+	}
+	return 0
+}
+
+func (x *PluginCost) GetQueued() uint64 {
+	if x != nil {
+		return x.Queued
+	}
+	return 0
+}
+
+func (x *PluginCost) GetDropped() uint64 {
+	if x != nil {
+		return x.Dropped
+	}
+	return 0
+}
+
+func (x *PluginCost) GetParked() uint64 {
+	if x != nil {
+		return x.Parked
+	}
+	return 0
+}
+
+func (x *PluginCost) GetOverdue() uint64 {
+	if x != nil {
+		return x.Overdue
+	}
+	return 0
+}
+
+func (x *PluginCost) GetLost() uint64 {
+	if x != nil {
+		return x.Lost
+	}
+	return 0
+}
+
+func (x *PluginCost) GetLogWaiting() uint64 {
+	if x != nil {
+		return x.LogWaiting
+	}
+	return 0
+}
+
+func (x *PluginCost) GetLogBytes() int64 {
+	if x != nil {
+		return x.LogBytes
+	}
+	return 0
+}
+
+func (x *PluginCost) GetLogMax() int64 {
+	if x != nil {
+		return x.LogMax
+	}
+	return 0
+}
+
+func (x *PluginCost) GetLogDropped() uint64 {
+	if x != nil {
+		return x.LogDropped
+	}
+	return 0
+}
+
+func (x *PluginCost) GetRedelivered() uint64 {
+	if x != nil {
+		return x.Redelivered
+	}
+	return 0
+}
+
+func (x *PluginCost) GetGrants() []string {
+	if x != nil {
+		return x.Grants
+	}
+	return nil
+}
+
+func (x *PluginCost) GetSha256() string {
+	if x != nil {
+		return x.Sha256
+	}
+	return ""
+}
+
+func (x *PluginCost) GetHooks() []*PluginHookCost {
+	if x != nil {
+		return x.Hooks
+	}
+	return nil
+}
+
+// PluginHookCost is what one hook of a plugin costs.
+type PluginHookCost struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Hook          string                 `protobuf:"bytes,1,opt,name=hook,proto3" json:"hook,omitempty"`
+	Calls         uint64                 `protobuf:"varint,2,opt,name=calls,proto3" json:"calls,omitempty"`
+	Records       uint64                 `protobuf:"varint,3,opt,name=records,proto3" json:"records,omitempty"`
+	Faults        uint64                 `protobuf:"varint,4,opt,name=faults,proto3" json:"faults,omitempty"`
+	Verdicts      map[string]uint64      `protobuf:"bytes,5,rep,name=verdicts,proto3" json:"verdicts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // by action
+	P50Ns         uint64                 `protobuf:"varint,6,opt,name=p50_ns,json=p50Ns,proto3" json:"p50_ns,omitempty"`                                                                    // of a call, sampled
+	P99Ns         uint64                 `protobuf:"varint,7,opt,name=p99_ns,json=p99Ns,proto3" json:"p99_ns,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PluginHookCost) Reset() {
+	*x = PluginHookCost{}
+	mi := &file_admin_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PluginHookCost) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PluginHookCost) ProtoMessage() {}
+
+func (x *PluginHookCost) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PluginHookCost.ProtoReflect.Descriptor instead.
+func (*PluginHookCost) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *PluginHookCost) GetHook() string {
+	if x != nil {
+		return x.Hook
+	}
+	return ""
+}
+
+func (x *PluginHookCost) GetCalls() uint64 {
+	if x != nil {
+		return x.Calls
+	}
+	return 0
+}
+
+func (x *PluginHookCost) GetRecords() uint64 {
+	if x != nil {
+		return x.Records
+	}
+	return 0
+}
+
+func (x *PluginHookCost) GetFaults() uint64 {
+	if x != nil {
+		return x.Faults
+	}
+	return 0
+}
+
+func (x *PluginHookCost) GetVerdicts() map[string]uint64 {
+	if x != nil {
+		return x.Verdicts
+	}
+	return nil
+}
+
+func (x *PluginHookCost) GetP50Ns() uint64 {
+	if x != nil {
+		return x.P50Ns
+	}
+	return 0
+}
+
+func (x *PluginHookCost) GetP99Ns() uint64 {
+	if x != nil {
+		return x.P99Ns
+	}
+	return 0
+}
+
 type ChangePluginRequest struct {
 	state         protoimpl.MessageState     `protogen:"open.v1"`
 	Change        ChangePluginRequest_Change `protobuf:"varint,1,opt,name=change,proto3,enum=dunlin.admin.v1.ChangePluginRequest_Change" json:"change,omitempty"`
@@ -2430,7 +2736,7 @@ type ChangePluginRequest struct {
 
 func (x *ChangePluginRequest) Reset() {
 	*x = ChangePluginRequest{}
-	mi := &file_admin_proto_msgTypes[38]
+	mi := &file_admin_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2442,7 +2748,7 @@ func (x *ChangePluginRequest) String() string {
 func (*ChangePluginRequest) ProtoMessage() {}
 
 func (x *ChangePluginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[38]
+	mi := &file_admin_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2455,7 +2761,7 @@ func (x *ChangePluginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangePluginRequest.ProtoReflect.Descriptor instead.
 func (*ChangePluginRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{38}
+	return file_admin_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ChangePluginRequest) GetChange() ChangePluginRequest_Change {
@@ -2480,7 +2786,7 @@ type ChangePluginReply struct {
 
 func (x *ChangePluginReply) Reset() {
 	*x = ChangePluginReply{}
-	mi := &file_admin_proto_msgTypes[39]
+	mi := &file_admin_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2492,7 +2798,7 @@ func (x *ChangePluginReply) String() string {
 func (*ChangePluginReply) ProtoMessage() {}
 
 func (x *ChangePluginReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[39]
+	mi := &file_admin_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2505,7 +2811,7 @@ func (x *ChangePluginReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangePluginReply.ProtoReflect.Descriptor instead.
 func (*ChangePluginReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{39}
+	return file_admin_proto_rawDescGZIP(), []int{41}
 }
 
 type CountClientsRequest struct {
@@ -2516,7 +2822,7 @@ type CountClientsRequest struct {
 
 func (x *CountClientsRequest) Reset() {
 	*x = CountClientsRequest{}
-	mi := &file_admin_proto_msgTypes[40]
+	mi := &file_admin_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2528,7 +2834,7 @@ func (x *CountClientsRequest) String() string {
 func (*CountClientsRequest) ProtoMessage() {}
 
 func (x *CountClientsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[40]
+	mi := &file_admin_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2541,7 +2847,7 @@ func (x *CountClientsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountClientsRequest.ProtoReflect.Descriptor instead.
 func (*CountClientsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{40}
+	return file_admin_proto_rawDescGZIP(), []int{42}
 }
 
 type CountClientsReply struct {
@@ -2553,7 +2859,7 @@ type CountClientsReply struct {
 
 func (x *CountClientsReply) Reset() {
 	*x = CountClientsReply{}
-	mi := &file_admin_proto_msgTypes[41]
+	mi := &file_admin_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2565,7 +2871,7 @@ func (x *CountClientsReply) String() string {
 func (*CountClientsReply) ProtoMessage() {}
 
 func (x *CountClientsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[41]
+	mi := &file_admin_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2578,7 +2884,7 @@ func (x *CountClientsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountClientsReply.ProtoReflect.Descriptor instead.
 func (*CountClientsReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{41}
+	return file_admin_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *CountClientsReply) GetCounts() *Counts {
@@ -2596,7 +2902,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_admin_proto_msgTypes[42]
+	mi := &file_admin_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2608,7 +2914,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[42]
+	mi := &file_admin_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2621,7 +2927,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{42}
+	return file_admin_proto_rawDescGZIP(), []int{44}
 }
 
 type StopReply struct {
@@ -2632,7 +2938,7 @@ type StopReply struct {
 
 func (x *StopReply) Reset() {
 	*x = StopReply{}
-	mi := &file_admin_proto_msgTypes[43]
+	mi := &file_admin_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2644,7 +2950,7 @@ func (x *StopReply) String() string {
 func (*StopReply) ProtoMessage() {}
 
 func (x *StopReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[43]
+	mi := &file_admin_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2657,7 +2963,7 @@ func (x *StopReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopReply.ProtoReflect.Descriptor instead.
 func (*StopReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{43}
+	return file_admin_proto_rawDescGZIP(), []int{45}
 }
 
 var File_admin_proto protoreflect.FileDescriptor
@@ -2816,7 +3122,7 @@ const file_admin_proto_rawDesc = "" +
 	"\bretained\x18\x06 \x01(\x03R\bretained\"\x14\n" +
 	"\x12ListPluginsRequest\"E\n" +
 	"\x10ListPluginsReply\x121\n" +
-	"\aplugins\x18\x01 \x03(\v2\x17.dunlin.admin.v1.PluginR\aplugins\"\x82\x02\n" +
+	"\aplugins\x18\x01 \x03(\v2\x17.dunlin.admin.v1.PluginR\aplugins\"\xb3\x02\n" +
 	"\x06Plugin\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12 \n" +
@@ -2828,7 +3134,46 @@ const file_admin_proto_rawDesc = "" +
 	"\x05calls\x18\b \x01(\x04R\x05calls\x12\x16\n" +
 	"\x06faults\x18\t \x01(\x04R\x06faults\x12\x1a\n" +
 	"\brestarts\x18\n" +
-	" \x01(\x04R\brestarts\"\xee\x01\n" +
+	" \x01(\x04R\brestarts\x12/\n" +
+	"\x04cost\x18\v \x01(\v2\x1b.dunlin.admin.v1.PluginCostR\x04cost\"\xd0\x04\n" +
+	"\n" +
+	"PluginCost\x12\x16\n" +
+	"\x06engine\x18\x01 \x01(\tR\x06engine\x12\x12\n" +
+	"\x04fuel\x18\x02 \x01(\x04R\x04fuel\x12\x19\n" +
+	"\bfuel_p50\x18\x03 \x01(\x04R\afuelP50\x12\x1b\n" +
+	"\tfuel_most\x18\x04 \x01(\x04R\bfuelMost\x12\x16\n" +
+	"\x06memory\x18\x05 \x01(\x03R\x06memory\x12\x1d\n" +
+	"\n" +
+	"memory_max\x18\x06 \x01(\x03R\tmemoryMax\x12\x1c\n" +
+	"\tinstances\x18\a \x01(\rR\tinstances\x12\x10\n" +
+	"\x03pid\x18\b \x01(\rR\x03pid\x12\x16\n" +
+	"\x06queued\x18\t \x01(\x04R\x06queued\x12\x18\n" +
+	"\adropped\x18\n" +
+	" \x01(\x04R\adropped\x12\x16\n" +
+	"\x06parked\x18\v \x01(\x04R\x06parked\x12\x18\n" +
+	"\aoverdue\x18\f \x01(\x04R\aoverdue\x12\x12\n" +
+	"\x04lost\x18\r \x01(\x04R\x04lost\x12\x1f\n" +
+	"\vlog_waiting\x18\x0e \x01(\x04R\n" +
+	"logWaiting\x12\x1b\n" +
+	"\tlog_bytes\x18\x0f \x01(\x03R\blogBytes\x12\x17\n" +
+	"\alog_max\x18\x10 \x01(\x03R\x06logMax\x12\x1f\n" +
+	"\vlog_dropped\x18\x11 \x01(\x04R\n" +
+	"logDropped\x12 \n" +
+	"\vredelivered\x18\x12 \x01(\x04R\vredelivered\x12\x16\n" +
+	"\x06grants\x18\x13 \x03(\tR\x06grants\x12\x16\n" +
+	"\x06sha256\x18\x14 \x01(\tR\x06sha256\x125\n" +
+	"\x05hooks\x18\x15 \x03(\v2\x1f.dunlin.admin.v1.PluginHookCostR\x05hooks\"\xa2\x02\n" +
+	"\x0ePluginHookCost\x12\x12\n" +
+	"\x04hook\x18\x01 \x01(\tR\x04hook\x12\x14\n" +
+	"\x05calls\x18\x02 \x01(\x04R\x05calls\x12\x18\n" +
+	"\arecords\x18\x03 \x01(\x04R\arecords\x12\x16\n" +
+	"\x06faults\x18\x04 \x01(\x04R\x06faults\x12I\n" +
+	"\bverdicts\x18\x05 \x03(\v2-.dunlin.admin.v1.PluginHookCost.VerdictsEntryR\bverdicts\x12\x15\n" +
+	"\x06p50_ns\x18\x06 \x01(\x04R\x05p50Ns\x12\x15\n" +
+	"\x06p99_ns\x18\a \x01(\x04R\x05p99Ns\x1a;\n" +
+	"\rVerdictsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xee\x01\n" +
 	"\x13ChangePluginRequest\x12C\n" +
 	"\x06change\x18\x01 \x01(\x0e2+.dunlin.admin.v1.ChangePluginRequest.ChangeR\x06change\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\"~\n" +
@@ -2886,7 +3231,7 @@ func file_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
 var file_admin_proto_goTypes = []any{
 	(ChangeListenerRequest_Action)(0), // 0: dunlin.admin.v1.ChangeListenerRequest.Action
 	(ListFiguresRequest_Family)(0),    // 1: dunlin.admin.v1.ListFiguresRequest.Family
@@ -2929,13 +3274,16 @@ var file_admin_proto_goTypes = []any{
 	(*ListPluginsRequest)(nil),        // 38: dunlin.admin.v1.ListPluginsRequest
 	(*ListPluginsReply)(nil),          // 39: dunlin.admin.v1.ListPluginsReply
 	(*Plugin)(nil),                    // 40: dunlin.admin.v1.Plugin
-	(*ChangePluginRequest)(nil),       // 41: dunlin.admin.v1.ChangePluginRequest
-	(*ChangePluginReply)(nil),         // 42: dunlin.admin.v1.ChangePluginReply
-	(*CountClientsRequest)(nil),       // 43: dunlin.admin.v1.CountClientsRequest
-	(*CountClientsReply)(nil),         // 44: dunlin.admin.v1.CountClientsReply
-	(*StopRequest)(nil),               // 45: dunlin.admin.v1.StopRequest
-	(*StopReply)(nil),                 // 46: dunlin.admin.v1.StopReply
-	nil,                               // 47: dunlin.admin.v1.SetLogLevelReply.LevelsEntry
+	(*PluginCost)(nil),                // 41: dunlin.admin.v1.PluginCost
+	(*PluginHookCost)(nil),            // 42: dunlin.admin.v1.PluginHookCost
+	(*ChangePluginRequest)(nil),       // 43: dunlin.admin.v1.ChangePluginRequest
+	(*ChangePluginReply)(nil),         // 44: dunlin.admin.v1.ChangePluginReply
+	(*CountClientsRequest)(nil),       // 45: dunlin.admin.v1.CountClientsRequest
+	(*CountClientsReply)(nil),         // 46: dunlin.admin.v1.CountClientsReply
+	(*StopRequest)(nil),               // 47: dunlin.admin.v1.StopRequest
+	(*StopReply)(nil),                 // 48: dunlin.admin.v1.StopReply
+	nil,                               // 49: dunlin.admin.v1.SetLogLevelReply.LevelsEntry
+	nil,                               // 50: dunlin.admin.v1.PluginHookCost.VerdictsEntry
 }
 var file_admin_proto_depIdxs = []int32{
 	0,  // 0: dunlin.admin.v1.ChangeListenerRequest.action:type_name -> dunlin.admin.v1.ChangeListenerRequest.Action
@@ -2947,61 +3295,64 @@ var file_admin_proto_depIdxs = []int32{
 	21, // 6: dunlin.admin.v1.ListRoutesReply.routes:type_name -> dunlin.admin.v1.Route
 	1,  // 7: dunlin.admin.v1.ListFiguresRequest.family:type_name -> dunlin.admin.v1.ListFiguresRequest.Family
 	24, // 8: dunlin.admin.v1.ListFiguresReply.figures:type_name -> dunlin.admin.v1.Figure
-	47, // 9: dunlin.admin.v1.SetLogLevelReply.levels:type_name -> dunlin.admin.v1.SetLogLevelReply.LevelsEntry
+	49, // 9: dunlin.admin.v1.SetLogLevelReply.levels:type_name -> dunlin.admin.v1.SetLogLevelReply.LevelsEntry
 	29, // 10: dunlin.admin.v1.ListAlarmsReply.alarms:type_name -> dunlin.admin.v1.Alarm
 	32, // 11: dunlin.admin.v1.ListBansReply.bans:type_name -> dunlin.admin.v1.Ban
 	36, // 12: dunlin.admin.v1.StatusReply.listeners:type_name -> dunlin.admin.v1.Listener
 	37, // 13: dunlin.admin.v1.StatusReply.counts:type_name -> dunlin.admin.v1.Counts
 	40, // 14: dunlin.admin.v1.ListPluginsReply.plugins:type_name -> dunlin.admin.v1.Plugin
-	2,  // 15: dunlin.admin.v1.ChangePluginRequest.change:type_name -> dunlin.admin.v1.ChangePluginRequest.Change
-	37, // 16: dunlin.admin.v1.CountClientsReply.counts:type_name -> dunlin.admin.v1.Counts
-	34, // 17: dunlin.admin.v1.Admin.Status:input_type -> dunlin.admin.v1.StatusRequest
-	38, // 18: dunlin.admin.v1.Admin.ListPlugins:input_type -> dunlin.admin.v1.ListPluginsRequest
-	41, // 19: dunlin.admin.v1.Admin.ChangePlugin:input_type -> dunlin.admin.v1.ChangePluginRequest
-	43, // 20: dunlin.admin.v1.Admin.CountClients:input_type -> dunlin.admin.v1.CountClientsRequest
-	45, // 21: dunlin.admin.v1.Admin.Stop:input_type -> dunlin.admin.v1.StopRequest
-	11, // 22: dunlin.admin.v1.Admin.ListClients:input_type -> dunlin.admin.v1.ListClientsRequest
-	10, // 23: dunlin.admin.v1.Admin.ShowClient:input_type -> dunlin.admin.v1.ClientRequest
-	10, // 24: dunlin.admin.v1.Admin.KickClient:input_type -> dunlin.admin.v1.ClientRequest
-	10, // 25: dunlin.admin.v1.Admin.CleanACLCache:input_type -> dunlin.admin.v1.ClientRequest
-	15, // 26: dunlin.admin.v1.Admin.ListSubscriptions:input_type -> dunlin.admin.v1.ListSubscriptionsRequest
-	18, // 27: dunlin.admin.v1.Admin.ChangeSubscription:input_type -> dunlin.admin.v1.ChangeSubscriptionRequest
-	19, // 28: dunlin.admin.v1.Admin.ListRoutes:input_type -> dunlin.admin.v1.ListRoutesRequest
-	22, // 29: dunlin.admin.v1.Admin.ListFigures:input_type -> dunlin.admin.v1.ListFiguresRequest
-	25, // 30: dunlin.admin.v1.Admin.SetLogLevel:input_type -> dunlin.admin.v1.SetLogLevelRequest
-	27, // 31: dunlin.admin.v1.Admin.ListAlarms:input_type -> dunlin.admin.v1.ListAlarmsRequest
-	30, // 32: dunlin.admin.v1.Admin.ListBans:input_type -> dunlin.admin.v1.ListBansRequest
-	32, // 33: dunlin.admin.v1.Admin.AddBan:input_type -> dunlin.admin.v1.Ban
-	33, // 34: dunlin.admin.v1.Admin.DeleteBan:input_type -> dunlin.admin.v1.DeleteBanRequest
-	3,  // 35: dunlin.admin.v1.Admin.ChangeListener:input_type -> dunlin.admin.v1.ChangeListenerRequest
-	4,  // 36: dunlin.admin.v1.Admin.ShowConfig:input_type -> dunlin.admin.v1.ShowConfigRequest
-	7,  // 37: dunlin.admin.v1.Admin.ReloadConfig:input_type -> dunlin.admin.v1.ReloadConfigRequest
-	35, // 38: dunlin.admin.v1.Admin.Status:output_type -> dunlin.admin.v1.StatusReply
-	39, // 39: dunlin.admin.v1.Admin.ListPlugins:output_type -> dunlin.admin.v1.ListPluginsReply
-	42, // 40: dunlin.admin.v1.Admin.ChangePlugin:output_type -> dunlin.admin.v1.ChangePluginReply
-	44, // 41: dunlin.admin.v1.Admin.CountClients:output_type -> dunlin.admin.v1.CountClientsReply
-	46, // 42: dunlin.admin.v1.Admin.Stop:output_type -> dunlin.admin.v1.StopReply
-	12, // 43: dunlin.admin.v1.Admin.ListClients:output_type -> dunlin.admin.v1.ListClientsReply
-	13, // 44: dunlin.admin.v1.Admin.ShowClient:output_type -> dunlin.admin.v1.ClientInfo
-	9,  // 45: dunlin.admin.v1.Admin.KickClient:output_type -> dunlin.admin.v1.Done
-	9,  // 46: dunlin.admin.v1.Admin.CleanACLCache:output_type -> dunlin.admin.v1.Done
-	16, // 47: dunlin.admin.v1.Admin.ListSubscriptions:output_type -> dunlin.admin.v1.ListSubscriptionsReply
-	9,  // 48: dunlin.admin.v1.Admin.ChangeSubscription:output_type -> dunlin.admin.v1.Done
-	20, // 49: dunlin.admin.v1.Admin.ListRoutes:output_type -> dunlin.admin.v1.ListRoutesReply
-	23, // 50: dunlin.admin.v1.Admin.ListFigures:output_type -> dunlin.admin.v1.ListFiguresReply
-	26, // 51: dunlin.admin.v1.Admin.SetLogLevel:output_type -> dunlin.admin.v1.SetLogLevelReply
-	28, // 52: dunlin.admin.v1.Admin.ListAlarms:output_type -> dunlin.admin.v1.ListAlarmsReply
-	31, // 53: dunlin.admin.v1.Admin.ListBans:output_type -> dunlin.admin.v1.ListBansReply
-	9,  // 54: dunlin.admin.v1.Admin.AddBan:output_type -> dunlin.admin.v1.Done
-	9,  // 55: dunlin.admin.v1.Admin.DeleteBan:output_type -> dunlin.admin.v1.Done
-	9,  // 56: dunlin.admin.v1.Admin.ChangeListener:output_type -> dunlin.admin.v1.Done
-	5,  // 57: dunlin.admin.v1.Admin.ShowConfig:output_type -> dunlin.admin.v1.ShowConfigReply
-	8,  // 58: dunlin.admin.v1.Admin.ReloadConfig:output_type -> dunlin.admin.v1.ReloadConfigReply
-	38, // [38:59] is the sub-list for method output_type
-	17, // [17:38] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	41, // 15: dunlin.admin.v1.Plugin.cost:type_name -> dunlin.admin.v1.PluginCost
+	42, // 16: dunlin.admin.v1.PluginCost.hooks:type_name -> dunlin.admin.v1.PluginHookCost
+	50, // 17: dunlin.admin.v1.PluginHookCost.verdicts:type_name -> dunlin.admin.v1.PluginHookCost.VerdictsEntry
+	2,  // 18: dunlin.admin.v1.ChangePluginRequest.change:type_name -> dunlin.admin.v1.ChangePluginRequest.Change
+	37, // 19: dunlin.admin.v1.CountClientsReply.counts:type_name -> dunlin.admin.v1.Counts
+	34, // 20: dunlin.admin.v1.Admin.Status:input_type -> dunlin.admin.v1.StatusRequest
+	38, // 21: dunlin.admin.v1.Admin.ListPlugins:input_type -> dunlin.admin.v1.ListPluginsRequest
+	43, // 22: dunlin.admin.v1.Admin.ChangePlugin:input_type -> dunlin.admin.v1.ChangePluginRequest
+	45, // 23: dunlin.admin.v1.Admin.CountClients:input_type -> dunlin.admin.v1.CountClientsRequest
+	47, // 24: dunlin.admin.v1.Admin.Stop:input_type -> dunlin.admin.v1.StopRequest
+	11, // 25: dunlin.admin.v1.Admin.ListClients:input_type -> dunlin.admin.v1.ListClientsRequest
+	10, // 26: dunlin.admin.v1.Admin.ShowClient:input_type -> dunlin.admin.v1.ClientRequest
+	10, // 27: dunlin.admin.v1.Admin.KickClient:input_type -> dunlin.admin.v1.ClientRequest
+	10, // 28: dunlin.admin.v1.Admin.CleanACLCache:input_type -> dunlin.admin.v1.ClientRequest
+	15, // 29: dunlin.admin.v1.Admin.ListSubscriptions:input_type -> dunlin.admin.v1.ListSubscriptionsRequest
+	18, // 30: dunlin.admin.v1.Admin.ChangeSubscription:input_type -> dunlin.admin.v1.ChangeSubscriptionRequest
+	19, // 31: dunlin.admin.v1.Admin.ListRoutes:input_type -> dunlin.admin.v1.ListRoutesRequest
+	22, // 32: dunlin.admin.v1.Admin.ListFigures:input_type -> dunlin.admin.v1.ListFiguresRequest
+	25, // 33: dunlin.admin.v1.Admin.SetLogLevel:input_type -> dunlin.admin.v1.SetLogLevelRequest
+	27, // 34: dunlin.admin.v1.Admin.ListAlarms:input_type -> dunlin.admin.v1.ListAlarmsRequest
+	30, // 35: dunlin.admin.v1.Admin.ListBans:input_type -> dunlin.admin.v1.ListBansRequest
+	32, // 36: dunlin.admin.v1.Admin.AddBan:input_type -> dunlin.admin.v1.Ban
+	33, // 37: dunlin.admin.v1.Admin.DeleteBan:input_type -> dunlin.admin.v1.DeleteBanRequest
+	3,  // 38: dunlin.admin.v1.Admin.ChangeListener:input_type -> dunlin.admin.v1.ChangeListenerRequest
+	4,  // 39: dunlin.admin.v1.Admin.ShowConfig:input_type -> dunlin.admin.v1.ShowConfigRequest
+	7,  // 40: dunlin.admin.v1.Admin.ReloadConfig:input_type -> dunlin.admin.v1.ReloadConfigRequest
+	35, // 41: dunlin.admin.v1.Admin.Status:output_type -> dunlin.admin.v1.StatusReply
+	39, // 42: dunlin.admin.v1.Admin.ListPlugins:output_type -> dunlin.admin.v1.ListPluginsReply
+	44, // 43: dunlin.admin.v1.Admin.ChangePlugin:output_type -> dunlin.admin.v1.ChangePluginReply
+	46, // 44: dunlin.admin.v1.Admin.CountClients:output_type -> dunlin.admin.v1.CountClientsReply
+	48, // 45: dunlin.admin.v1.Admin.Stop:output_type -> dunlin.admin.v1.StopReply
+	12, // 46: dunlin.admin.v1.Admin.ListClients:output_type -> dunlin.admin.v1.ListClientsReply
+	13, // 47: dunlin.admin.v1.Admin.ShowClient:output_type -> dunlin.admin.v1.ClientInfo
+	9,  // 48: dunlin.admin.v1.Admin.KickClient:output_type -> dunlin.admin.v1.Done
+	9,  // 49: dunlin.admin.v1.Admin.CleanACLCache:output_type -> dunlin.admin.v1.Done
+	16, // 50: dunlin.admin.v1.Admin.ListSubscriptions:output_type -> dunlin.admin.v1.ListSubscriptionsReply
+	9,  // 51: dunlin.admin.v1.Admin.ChangeSubscription:output_type -> dunlin.admin.v1.Done
+	20, // 52: dunlin.admin.v1.Admin.ListRoutes:output_type -> dunlin.admin.v1.ListRoutesReply
+	23, // 53: dunlin.admin.v1.Admin.ListFigures:output_type -> dunlin.admin.v1.ListFiguresReply
+	26, // 54: dunlin.admin.v1.Admin.SetLogLevel:output_type -> dunlin.admin.v1.SetLogLevelReply
+	28, // 55: dunlin.admin.v1.Admin.ListAlarms:output_type -> dunlin.admin.v1.ListAlarmsReply
+	31, // 56: dunlin.admin.v1.Admin.ListBans:output_type -> dunlin.admin.v1.ListBansReply
+	9,  // 57: dunlin.admin.v1.Admin.AddBan:output_type -> dunlin.admin.v1.Done
+	9,  // 58: dunlin.admin.v1.Admin.DeleteBan:output_type -> dunlin.admin.v1.Done
+	9,  // 59: dunlin.admin.v1.Admin.ChangeListener:output_type -> dunlin.admin.v1.Done
+	5,  // 60: dunlin.admin.v1.Admin.ShowConfig:output_type -> dunlin.admin.v1.ShowConfigReply
+	8,  // 61: dunlin.admin.v1.Admin.ReloadConfig:output_type -> dunlin.admin.v1.ReloadConfigReply
+	41, // [41:62] is the sub-list for method output_type
+	20, // [20:41] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
@@ -3015,7 +3366,7 @@ func file_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   45,
+			NumMessages:   48,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

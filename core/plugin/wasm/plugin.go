@@ -43,6 +43,7 @@ type Plugin struct {
 	live                              atomic.Int64
 	born                              atomic.Uint64 // guests, of all shards
 	fuelMost                          atomic.Int64  // of one call
+	fuelUsed                          plugin.Histogram
 	closed                            atomic.Bool
 
 	mu        sync.Mutex
@@ -274,6 +275,7 @@ func (p *Plugin) loadBudget() int64 {
 
 // used notes what a call took.
 func (p *Plugin) used(units int64) {
+	p.fuelUsed.Add(uint64(max(0, units)))
 	for {
 		most := p.fuelMost.Load()
 		if units <= most || p.fuelMost.CompareAndSwap(most, units) {
@@ -362,7 +364,7 @@ func (p *Plugin) Status() plugin.Status {
 	s := plugin.Status{
 		State: plugin.StateRunning, Calls: p.calls.Load(), Records: p.records.Load(),
 		Faults: p.faulted.Load(), Restarts: p.restarts.Load(), Instances: int(p.live.Load()),
-		MemoryMax: int64(p.pages) << 16 * int64(len(p.shards)), Engine: p.t.engine, Fuel: uint64(p.units), FuelMost: uint64(p.fuelMost.Load()),
+		MemoryMax: int64(p.pages) << 16 * int64(len(p.shards)), Engine: p.t.engine, Fuel: uint64(p.units), FuelP50: p.fuelUsed.Quantile(0.5), FuelMost: uint64(p.fuelMost.Load()),
 	}
 	switch {
 	case p.closed.Load():

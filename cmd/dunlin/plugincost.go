@@ -1,0 +1,217 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dunlinmq/dunlin/core/admin/adminpb"
+)
+
+// costRows are the lines of ctl plugins show about what a plugin costs and holds.
+func costRows(c *adminpb.PluginCost) [][2]string {
+	if c == nil {
+		return nil
+	}
+	rows := [][2]string{
+		{"sha256", c.GetSha256()},
+		{"grants", strings.Join(c.GetGrants(), ", ")},
+		{"engine", c.GetEngine()},
+		{"instances", fmt.Sprint(c.GetInstances())},
+		{"pid", number(uint64(c.GetPid()))},
+		{"memory", mebibytes(c.GetMemory(), c.GetMemoryMax())},
+		{"queue", fmt.Sprintf("%d waiting, %d dropped", c.GetQueued(), c.GetDropped())},
+	}
+	if c.GetFuel() > 0 {
+		rows = append(rows, [2]string{"fuel", fmt.Sprintf("%d p50, %d max, %d a call", c.GetFuelP50(), c.GetFuelMost(), c.GetFuel())})
+	}
+	if c.GetParked()+c.GetOverdue()+c.GetLost() > 0 {
+		rows = append(rows, [2]string{"pending", fmt.Sprintf("%d waiting, %d overdue, %d answers lost", c.GetParked(), c.GetOverdue(), c.GetLost())})
+	}
+	if c.GetLogMax() > 0 {
+		rows = append(rows, [2]string{"log", fmt.Sprintf("%d waiting, %s, %d dropped, %d redelivered",
+			c.GetLogWaiting(), mebibytes(c.GetLogBytes(), c.GetLogMax()), c.GetLogDropped(), c.GetRedelivered())})
+	}
+	return rows
+}
+
+// number writes n unless it is 0.
+func number(n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprint(n)
+}
+
+// mebibytes writes bytes and the most there may be.
+func mebibytes(n, most int64) string {
+	text := fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	if most > 0 {
+		text += fmt.Sprintf(" of %.0f MiB", float64(most)/(1<<20))
+	}
+	return text
+}
+
+// hookCost is a line of ctl plugins top.
+type hookCost struct {
+	Plugin   string            `json:"plugin"`
+	Hook     string            `json:"hook"`
+	Calls    float64           `json:"calls_per_second"`
+	Records  float64           `json:"records_per_second"`
+	Verdicts map[string]uint64 `json:"verdicts"` // since it was loaded
+	Faults   uint64            `json:"faults"`   // since it was loaded
+	P50      float64           `json:"p50_us"`
+	P99      float64           `json:"p99_us"`
+	Fuel     uint64            `json:"fuel_p50"`
+	Memory   int64             `json:"memory_bytes"`
+	Queue    uint64            `json:"queue"` // of the plugin: to observe and to consume
+
+	load float64 // time spent in a second, about
+}
+
+// pluginsTop shows what the plugins cost now.
+func (a *app) pluginsTop() *cobra.Command {
+	var form output
+	interval := time.Second
+	cmd := &cobra.Command{
+		Use:   "top",
+		Short: "Show what each hook of each plugin costs now, the dearest first",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			rows, err := a.measurePlugins(cmd.Context(), interval)
+			if err != nil {
+				return err
+			}
+			if form == outputJSON {
+				return a.json(rows)
+			}
+			return a.showCosts(rows)
+		},
+	}
+	cmd.Flags().DurationVar(&interval, "interval", interval, "how long to measure calls and records a second")
+	form.flag(cmd)
+	return cmd
+}
+
+// measurePlugins asks twice.
+func (a *app) measurePlugins(ctx context.Context, interval time.Duration) ([]hookCost, error) {
+	before, err := a.plugins(ctx)
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	t := time.NewTimer(max(interval, 10*time.Millisecond))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	after, err := a.plugins(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return hookCosts(before, after, time.Since(began)), nil
+}
+
+// hookCosts makes the lines of two answers that are some time apart.
+func hookCosts(before, after []*adminpb.Plugin, apart time.Duration) []hookCost {
+	old := map[[2]string]*adminpb.PluginHookCost{}
+	for _, p := range before {
+		for _, h := range p.GetCost().GetHooks() {
+			old[[2]string{p.GetName(), h.GetHook()}] = h
+		}
+	}
+	rate := func(now, then uint64) float64 {
+		if now < then { // loaded anew meanwhile
+			then = 0
+		}
+		return float64(now-then) / apart.Seconds()
+	}
+	rows := []hookCost{}
+	for _, p := range after {
+		c := p.GetCost()
+		for _, h := range c.GetHooks() {
+			o := old[[2]string{p.GetName(), h.GetHook()}]
+			r := hookCost{
+				Plugin: p.GetName(), Hook: h.GetHook(), Verdicts: h.GetVerdicts(), Faults: h.GetFaults(),
+				Calls: rate(h.GetCalls(), o.GetCalls()), Records: rate(h.GetRecords(), o.GetRecords()),
+				P50: float64(h.GetP50Ns()) / 1e3, P99: float64(h.GetP99Ns()) / 1e3,
+				Fuel: c.GetFuelP50(), Memory: c.GetMemory(), Queue: c.GetQueued() + c.GetLogWaiting(),
+			}
+			if r.Verdicts == nil {
+				r.Verdicts = map[string]uint64{}
+			}
+			r.load = r.Calls * r.P50
+			rows = append(rows, r)
+		}
+	}
+	slices.SortStableFunc(rows, func(x, y hookCost) int { return cmp.Compare(y.load, x.load) })
+	return rows
+}
+
+func (a *app) showCosts(rows []hookCost) error {
+	table := [][]string{{"PLUGIN", "HOOK", "CALLS/S", "RECORDS/S", "P50", "P99", "FUEL", "MEMORY", "QUEUE", "FAULTS", "VERDICTS"}}
+	for _, r := range rows {
+		var verdicts []string
+		for _, name := range []string{"allow", "deny", "next", "drop", "rewrite", "continue", "pending"} {
+			if n := r.Verdicts[name]; n > 0 {
+				verdicts = append(verdicts, fmt.Sprintf("%s=%d", name, n))
+			}
+		}
+		table = append(table, []string{
+			r.Plugin, r.Hook, fmt.Sprintf("%.0f", r.Calls), fmt.Sprintf("%.0f", r.Records), micros(r.P50), micros(r.P99),
+			fmt.Sprint(r.Fuel), mebibytes(r.Memory, 0), fmt.Sprint(r.Queue), fmt.Sprint(r.Faults), strings.Join(verdicts, " "),
+		})
+	}
+	return a.table(table, func(int, int) color { return plain })
+}
+
+// micros writes microseconds.
+func micros(v float64) string {
+	if v >= 1000 {
+		return fmt.Sprintf("%.1fms", v/1000)
+	}
+	return fmt.Sprintf("%.1fus", v)
+}
+
+// costJSON is what a plugin costs and holds, for scripts.
+type costJSON struct {
+	Engine      string   `json:"engine,omitempty"`
+	Fuel        uint64   `json:"fuel"`
+	FuelP50     uint64   `json:"fuel_p50"`
+	FuelMax     uint64   `json:"fuel_max"`
+	Memory      int64    `json:"memory_bytes"`
+	MemoryMax   int64    `json:"memory_max_bytes"`
+	Instances   uint32   `json:"instances"`
+	PID         uint32   `json:"pid,omitempty"`
+	Queued      uint64   `json:"queued"`
+	Dropped     uint64   `json:"dropped"`
+	Pending     uint64   `json:"pending"`
+	Overdue     uint64   `json:"overdue"`
+	LogWaiting  uint64   `json:"log_waiting"`
+	LogBytes    int64    `json:"log_bytes"`
+	LogMax      int64    `json:"log_max_bytes"`
+	LogDropped  uint64   `json:"log_dropped"`
+	Redelivered uint64   `json:"redelivered"`
+	Grants      []string `json:"grants"`
+	SHA256      string   `json:"sha256"`
+}
+
+func toCostJSON(c *adminpb.PluginCost) costJSON {
+	grants := c.GetGrants()
+	if grants == nil {
+		grants = []string{}
+	}
+	return costJSON{
+		Engine: c.GetEngine(), Fuel: c.GetFuel(), FuelP50: c.GetFuelP50(), FuelMax: c.GetFuelMost(), Memory: c.GetMemory(), MemoryMax: c.GetMemoryMax(),
+		Instances: c.GetInstances(), PID: c.GetPid(), Queued: c.GetQueued(), Dropped: c.GetDropped(), Pending: c.GetParked(), Overdue: c.GetOverdue(),
+		LogWaiting: c.GetLogWaiting(), LogBytes: c.GetLogBytes(), LogMax: c.GetLogMax(), LogDropped: c.GetLogDropped(), Redelivered: c.GetRedelivered(),
+		Grants: grants, SHA256: c.GetSha256(),
+	}
+}
