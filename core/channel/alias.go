@@ -19,13 +19,18 @@ type aliases struct {
 	maxOut  uint16 // what the client takes; 0: none
 }
 
-// resolve replaces a PUBLISH's alias by its topic, or remembers a new one.
+// named returns the channel's aliases.
+func (c *Channel) named() *aliases {
+	if c.aliases == nil {
+		c.aliases = new(aliases)
+	}
+	return c.aliases
+}
+
+// resolve replaces the alias of a PUBLISH that has one by its topic, or remembers it.
 // maxBytes bounds the topics remembered.
 func (a *aliases) resolve(p *packet.Publish, maxAlias uint16, maxBytes int) *fault {
-	alias, ok := p.TopicAlias()
-	if !ok {
-		return nil
-	}
+	alias, _ := p.TopicAlias()
 	if alias == 0 || alias > maxAlias {
 		return &fault{packet.TopicAliasInvalid, "topic alias above the maximum"} // [MQTT-3.3.2-9]
 	}
@@ -49,9 +54,9 @@ func (a *aliases) resolve(p *packet.Publish, maxAlias uint16, maxBytes int) *fau
 }
 
 // assign chooses how to name a topic to the client: alias 0 means by name only;
-// else known tells that the name may be left out.
+// else known tells that the name may be left out. Nil aliases have none.
 func (a *aliases) assign(name string) (alias uint16, known bool) {
-	if a.maxOut == 0 {
+	if a == nil || a.maxOut == 0 {
 		return 0, false
 	}
 	if alias, known = a.out[name]; known {

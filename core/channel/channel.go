@@ -72,6 +72,8 @@ type Channel struct {
 	// Owned by the turn.
 	state    state
 	version  packet.Version
+	held     bool         // the socket's backlog is above the zone's limit
+	expiry   uint32       // session expiry interval, seconds
 	client   *hook.Client // shared with events once connected: not written after
 	owner    *registry.Client
 	sess     *session.Session
@@ -80,16 +82,14 @@ type Channel struct {
 	promises *promises  // answers that wait for the store; nil: none
 	reauth   *hook.AuthEvent
 	will     *packet.Will
-	expiry   uint32 // session expiry interval, seconds
 	mount    string // mountpoint with placeholders replaced
 	limits   limits
-	aliases  aliases
+	aliases  *aliases // nil: none yet
 	replays  []replay // retained messages still to be sent, oldest subscription first
 	cache    *access.Cache
 	lists    hook.Lists // of acl plugins, in place of asking them
 	lastSeen int64      // when the client last sent a packet
 	aliveFor int64      // nanoseconds without a packet after which it is gone; 0: for ever
-	held     bool       // the socket's backlog is above the zone's limit
 	rates    *rates     // nil: not connected, or the zone limits nothing
 	wait     wait       // for verdicts that come later
 	throttle int64      // a plugin lets nothing be read until then, Unix nanoseconds
@@ -116,7 +116,8 @@ type mail struct {
 func New(env *Env, zone *Zone, peer *Peer, wake registry.Runner) *Channel {
 	peer.Client.Zone = zone.Name
 	peer.Client.Conn = env.conns.Add(1)
-	return &Channel{env: env, zone: zone, peer: peer, client: &peer.Client, wake: wake}
+	client := peer.Client // a copy, so that what only the CONNECT needs of peer can go
+	return &Channel{env: env, zone: zone, peer: peer, client: &client, wake: wake}
 }
 
 // turn is scratch that a channel borrows for one call, so that an idle channel

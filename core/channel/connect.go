@@ -161,7 +161,7 @@ func (c *Channel) adopt(p *packet.Connect) {
 	c.aliveFor = int64(float64(time.Duration(k.KeepAlive)*time.Second) * c.zone.KeepaliveBackoff * 2)
 	c.mount = strings.NewReplacer("%c", k.ID, "%u", k.Username).Replace(c.zone.Mountpoint)
 	if v, ok := p.Props.Uint16(packet.PropTopicAliasMaximum); ok {
-		c.aliases.maxOut = min(v, maxAliasesOut)
+		c.named().maxOut = min(v, maxAliasesOut)
 	}
 }
 
@@ -222,7 +222,7 @@ func (c *Channel) admit(io *IO, t *turn, answer *registry.Claim) {
 // welcome answers the CONNECT with success and starts the session's traffic.
 func (c *Channel) welcome(io *IO, t *turn, present bool) {
 	h := c.pending
-	c.pending = nil
+	c.pending, c.peer = nil, nil
 	c.state = connected
 	c.cache, c.rates = access.NewCache(c.zone.ACLCacheSize), c.zone.newRates(io.Batch.Now)
 	t.count.ClientConnected++

@@ -22,8 +22,10 @@ const maxTaken = 512
 // all PUBLISHes that follow each other.
 func (c *Channel) take(io *IO, t *turn, p *packet.Publish) *fault {
 	countIn(t.count, p.QoS)
-	if f := c.aliases.resolve(p, c.zone.MaxTopicAlias, int(c.zone.MaxPacketSize)); f != nil {
-		return f
+	if _, ok := p.TopicAlias(); ok {
+		if f := c.named().resolve(p, c.zone.MaxTopicAlias, int(c.zone.MaxPacketSize)); f != nil {
+			return f
+		}
 	}
 	if f := c.checkPublish(p); f != nil {
 		return f

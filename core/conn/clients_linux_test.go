@@ -158,7 +158,7 @@ func liveHeap() int64 {
 // A full client that is idle costs a bounded amount of memory, with its topic, its
 // client id and the transport of this test.
 func TestFullClientMemory(t *testing.T) {
-	const n, most = 5000, 2000
+	const n, most = 5000, 1800
 	before := liveHeap()
 	c := gather(t, n)
 	c.talk(t, talks(100))
