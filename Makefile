@@ -63,6 +63,10 @@ lint: ## gofmt, vet, staticcheck, and golangci-lint where it is installed
 	@if command -v golangci-lint >/dev/null; then golangci-lint run; \
 		else echo "golangci-lint is not installed: its rules that matter most are tests in core/house_test.go"; fi
 
+.PHONY: bench-plugins
+bench-plugins: ## what a PUBLISH and an acl question cost with plugins of each kind
+	$(GO) test -run '^$$' -bench 'BenchmarkPublish|BenchmarkACL' -benchtime 2s ./plugins/plugintest ./core/access
+
 .PHONY: generate
 generate: ## regenerate code and documents; needs protoc
 	@command -v protoc >/dev/null || { echo "make generate needs protoc: apt-get install protobuf-compiler" >&2; exit 1; }

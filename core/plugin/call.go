@@ -79,6 +79,9 @@ func (c *Call) Take(from, n int, block []byte) error {
 // putOff registers the records whose verdict comes later, before the guest can
 // say anything about them.
 func (c *Call) putOff(from, n int, frame []byte, vs *contract.Verdicts) error {
+	if !vs.AnyPending() {
+		return nil
+	}
 	var ts []*ticket
 	for i := range n {
 		d := vs.At(i)

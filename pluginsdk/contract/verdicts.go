@@ -36,6 +36,16 @@ func (v *Verdicts) Clear(n int) { v.block, v.n = v.block[:0], n }
 // Len is the number of verdicts.
 func (v *Verdicts) Len() int { return v.n }
 
+// AnyPending tells whether one of the verdicts comes later.
+func (v *Verdicts) AnyPending() bool {
+	for i := 0; i < v.n && i*VerdictSize < len(v.block); i++ {
+		if Action(v.block[i*VerdictSize]) == Pending {
+			return true
+		}
+	}
+	return false
+}
+
 // At is the verdict about record i; Next when there is none. It is a view,
 // valid until the next Load.
 func (v *Verdicts) At(i int) Verdict {
@@ -209,6 +219,9 @@ func checkOne(block []byte, n, i int, r Record) error {
 		return fault("reason code ", d.Reason, " with action ", d.Action.String())
 	case d.Flags.CacheScope() > CacheConnection:
 		return fault("cache scope ", int(d.Flags.CacheScope()))
+	}
+	if d.Action != Pending && len(d.ext) == 0 {
+		return nil
 	}
 	if _, _, ok := d.Pending(); ok != (d.Action == Pending) {
 		return fault("action ", d.Action.String(), ", extension ", int(ExtPending), " is missing or out of place")
