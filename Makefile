@@ -37,6 +37,10 @@ plugins: ## build every plugin into build/plugins, as WASM and as a process
 		[ ! -f plugins/$$p/schema.json ] || cp plugins/$$p/schema.json $$out/; \
 	done
 
+.PHONY: crash
+crash: plugins ## kill the broker 200 times in each mode under clients and count what was lost (KILLS=, MESSAGES=, SEED=)
+	$(GO) test -count=1 -v -timeout 2h ./test/crash -args -kills $(or $(KILLS),200) -messages $(or $(MESSAGES),1000000) -writers 8 -readers 3 -up 2s -seed $(or $(SEED),1)
+
 .PHONY: run
 run: build ## build, make a development certificate if there is none, and run in the foreground
 	@$(BUILD)/dunlin$(EXE) cert dev --home .

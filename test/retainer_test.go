@@ -147,3 +147,41 @@ func TestWildcardReadDoesNotHoldUp(t *testing.T) {
 	}
 	b.alive()
 }
+
+// TestRetainedSurvives: what was acknowledged is there after kill -9, what was
+// cleared is not, and expiry runs on; in every class of durability as it says.
+func TestRetainedSurvives(t *testing.T) {
+	for _, class := range []string{"async", "sync", "memory"} {
+		t.Run(class, func(t *testing.T) {
+			t.Parallel()
+			b := start(t, setup{plugins: []string{"retainer"}, config: quietSys + fmt.Sprintf("[mqtt]\ndurability = %q\n", class)})
+			pub := b.dial(v5)
+			pub.connect("publisher")
+			keep := func(topic, payload string, props packet.Props) {
+				pub.publishSync(&packet.Publish{Topic: topic, Payload: []byte(payload), Props: props, QoS: 1, Retain: true})
+			}
+			want := map[string]string{}
+			for i := range 50 {
+				topic := fmt.Sprintf("home/%d", i)
+				keep(topic, "old", nil)
+				if keep(topic, "new", nil); i%3 == 0 {
+					keep(topic, "", nil)
+				} else if class != "memory" {
+					want[topic] = "new"
+				}
+			}
+			keep("short", "x", packet.AppendUint32Prop(nil, packet.PropMessageExpiry, 1))
+			b.kill()
+			b.run()
+			if got := b.retained("home/#"); fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("after kill -9: %v, want %v", got, want)
+			}
+			b.eventually("the short-lived message is gone", func() bool { return len(b.retained("short")) == 0 })
+			b.stop()
+			b.run()
+			if got := b.retained("#"); fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("after a stop: %v, want %v", got, want)
+			}
+		})
+	}
+}
