@@ -133,6 +133,10 @@ func answerID(r contract.Record) uint64 {
 	return id
 }
 
+// ForgetVerdicts makes the broker forget what OnACL has let it remember about topics
+// that begin with prefix; "": everything. Answers about filters are all forgotten.
+func ForgetVerdicts(prefix string) error { return errnoOf(hostForget(prefix)) }
+
 // Client tells of a connected client (capability "session"). [ErrNotFound]: no
 // client with the id is connected to this node.
 func Client(id string) (*ClientEvent, error) {

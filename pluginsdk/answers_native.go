@@ -25,6 +25,10 @@ func hostHash(id uint64, hash string, password []byte) int32 {
 	return int32(hostCall(contract.HostCall{Call: contract.CallHashVerify, Seq: id, Record: uint32(len(hash)), Data: append([]byte(hash), password...)}))
 }
 
+func hostForget(prefix string) int32 {
+	return int32(hostCall(contract.HostCall{Call: contract.CallCacheForget, Data: []byte(prefix)}))
+}
+
 func hostSession(id string) ([]byte, int64) {
 	return hostData(contract.HostCall{Call: contract.CallSessionGet, Data: []byte(id)})
 }

@@ -13,6 +13,9 @@ func importFetch(id uint64, p unsafe.Pointer, n uint32, ms int32) int32
 //go:wasmimport dunlin_hash verify
 func importHash(id uint64, p unsafe.Pointer, n uint32, q unsafe.Pointer, m uint32) int32
 
+//go:wasmimport dunlin_cache forget
+func importForget(p unsafe.Pointer, n uint32) int32
+
 //go:wasmimport dunlin_session get
 func importSession(p unsafe.Pointer, n uint32, buf unsafe.Pointer, size uint32) int32
 
@@ -68,6 +71,11 @@ func read(key string, get func(p unsafe.Pointer, n uint32, buf unsafe.Pointer, s
 			return buf[:got], int64(got)
 		}
 	}
+}
+
+func hostForget(prefix string) int32 {
+	p, n := text(prefix)
+	return importForget(p, n)
 }
 
 func hostSession(id string) ([]byte, int64) { return read(id, importSession) }

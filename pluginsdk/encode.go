@@ -67,8 +67,10 @@ func (c *encoder) put(i int, v *Verdict) {
 		c.filters(i, v.Filters)
 	}
 	if v.CacheFilter != "" {
-		c.w.SetFlags(i, contract.CacheFilter)
+		c.w.SetFlags(i, contract.CacheFilter|v.shared())
 		c.text(i, contract.ExtCacheFilter, v.CacheFilter)
+	} else if v.CacheShared {
+		c.w.SetFlags(i, contract.CacheShared)
 	}
 	if len(v.Also) > 0 {
 		c.message.Reset(nil)
@@ -79,9 +81,17 @@ func (c *encoder) put(i int, v *Verdict) {
 	}
 }
 
+// shared is the flag of CacheShared.
+func (v *Verdict) shared() contract.VerdictFlags {
+	if v.CacheShared {
+		return contract.CacheShared
+	}
+	return 0
+}
+
 // plain tells whether there is nothing but action and reason to encode.
 func (v *Verdict) plain() bool {
-	return v.Text == "" && v.CacheTTL == 0 && v.CacheFilter == "" && v.Throttle == 0 && v.Permissions == nil &&
+	return v.Text == "" && v.CacheTTL == 0 && !v.CacheShared && v.CacheFilter == "" && v.Throttle == 0 && v.Permissions == nil &&
 		v.Login == nil && v.Connect == nil && v.Message == nil && v.Filters == nil && v.Also == nil
 }
 

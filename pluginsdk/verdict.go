@@ -32,6 +32,9 @@ type Verdict struct {
 	// CacheFilter is the topic filter for which the reused answer holds; "": the
 	// topic that was asked.
 	CacheFilter string
+	// CacheShared lets the answer hold for all clients with the same principal (or,
+	// without one, user name) and tenant, not for this connection only.
+	CacheShared bool
 	// Permissions answer what the connection may ask from now on: the broker
 	// evaluates them itself in this plugin's place in the chain, first match wins,
 	// and asks OnACL no more. With Next they answer the question itself and those

@@ -5,11 +5,13 @@
 package access
 
 import (
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/dunlinmq/dunlin/core/hook"
 	"github.com/dunlinmq/dunlin/core/packet"
+	"github.com/dunlinmq/dunlin/core/topic"
 )
 
 // Policy is what a zone says about access (emqx4 §2.2).
@@ -88,6 +90,7 @@ func (a *Access) Check(p *Policy, cache *Cache, now int64, es []hook.ACLEvent) (
 		return false
 	}
 	park := es[0].Park
+	cache.at(a.hooks.ClientCheckACL.Version())
 	if !park.Resuming() && !a.open(p, cache, now, es) {
 		return false
 	}
@@ -168,8 +171,19 @@ func settle(e *hook.ACLEvent, allow bool) {
 // costs calls and never a wrong verdict.
 type Cache struct {
 	max     int
+	version uint64 // of the chain that has answered
 	entries map[cacheKey]cacheEntry
+	wide    []wideEntry // answers about filters, newest last
 }
+
+// wideEntry is an answer about all topics of a filter.
+type wideEntry struct {
+	key cacheKey // its topic is the filter
+	cacheEntry
+}
+
+// maxWide bounds the answers about filters of one client.
+const maxWide = 8
 
 type cacheKey struct {
 	topic  string
@@ -193,26 +207,72 @@ func NewCache(limit int) *Cache {
 }
 
 // Clear forgets all verdicts.
-func (c *Cache) Clear() { c.entries = nil }
+func (c *Cache) Clear() { c.entries, c.wide = nil, nil }
+
+// at forgets what another version of the chain has answered.
+func (c *Cache) at(version uint64) {
+	if c != nil && c.version != version {
+		c.Clear()
+		c.version = version
+	}
+}
 
 func keyOf(e *hook.ACLEvent) cacheKey {
 	return cacheKey{topic: e.Topic, action: e.Action, qos: e.QoS, retain: e.Retain}
 }
 
 func (c *Cache) get(now int64, e *hook.ACLEvent) bool {
-	if c.entries == nil {
+	if c.entries == nil && c.wide == nil {
 		return false
 	}
-	v, ok := c.entries[keyOf(e)]
+	k := keyOf(e)
+	v, ok := c.entries[k]
 	if !ok || now >= v.until {
-		return false
+		if v, ok = c.covering(now, k); !ok {
+			return false
+		}
 	}
 	settle(e, v.allow)
 	e.Reason, e.Cached = v.reason, true
 	return true
 }
 
+// covering finds an answer about a filter that covers k's topic.
+func (c *Cache) covering(now int64, k cacheKey) (cacheEntry, bool) {
+	name := k.topic
+	for i := len(c.wide) - 1; i >= 0; i-- {
+		w := &c.wide[i]
+		k.topic = w.key.topic
+		if k != w.key || now >= w.until {
+			continue
+		}
+		covers := topic.Match
+		if k.action == hook.Subscribe {
+			covers = topic.Covers
+		}
+		if w.key.topic == "#" || covers(w.key.topic, name) {
+			return w.cacheEntry, true
+		}
+	}
+	return cacheEntry{}, false
+}
+
+// putWide keeps an answer about a filter.
+func (c *Cache) putWide(k cacheKey, v cacheEntry) {
+	c.wide = slices.DeleteFunc(c.wide, func(w wideEntry) bool { return w.key == k })
+	if len(c.wide) >= maxWide {
+		c.wide = slices.Delete(c.wide, 0, 1)
+	}
+	c.wide = append(c.wide, wideEntry{k, v})
+}
+
 func (c *Cache) put(now int64, e *hook.ACLEvent) {
+	if e.CacheFilter != "" {
+		k := keyOf(e)
+		k.topic = e.CacheFilter
+		c.putWide(k, cacheEntry{until: now + int64(min(e.CacheTTL, 24*time.Hour)), allow: e.Verdict == hook.Allow, reason: e.Reason})
+		return
+	}
 	if c.entries == nil || len(c.entries) >= c.max {
 		c.entries = make(map[cacheKey]cacheEntry)
 	}

@@ -219,3 +219,52 @@ func TestSysTopicsAreForThisMachine(t *testing.T) {
 		}
 	}
 }
+
+// TestCachedFilters: an answer may hold for all topics of a filter, and none holds
+// when the chain may answer otherwise.
+func TestCachedFilters(t *testing.T) {
+	points := new(hook.Points)
+	calls := 0
+	points.ClientCheckACL.Add(hook.Spec{}, func(es []hook.ACLEvent) {
+		calls++
+		for i := range es {
+			e := &es[i]
+			e.Verdict, e.CacheTTL = hook.Deny, time.Minute
+			switch e.Topic {
+			case "a/1":
+				e.Verdict, e.CacheFilter = hook.Allow, "a/#"
+			case "all":
+				e.CacheFilter = "#"
+			}
+		}
+	})
+	a, p, cache := access.New(points), &access.Policy{EnableACL: true}, access.NewCache(32)
+	ask := func(now int64, action hook.Action, topic string) hook.Verdict {
+		es := []hook.ACLEvent{{Client: client("127.0.0.1:1"), Action: action, Topic: topic}}
+		a.Check(p, cache, now, es)
+		return es[0].Verdict
+	}
+	for i, c := range []struct {
+		action hook.Action
+		topic  string
+		want   hook.Verdict
+		calls  int
+	}{
+		{hook.Publish, "a/1", hook.Allow, 1}, {hook.Publish, "a/2/b", hook.Allow, 1}, {hook.Publish, "b", hook.Deny, 2}, {hook.Subscribe, "a/2", hook.Deny, 3},
+		{hook.Subscribe, "all", hook.Deny, 4}, {hook.Subscribe, "any/#", hook.Deny, 4}, {hook.Publish, "a/1", hook.Allow, 4},
+	} {
+		if got := ask(0, c.action, c.topic); got != c.want || calls != c.calls {
+			t.Errorf("%d: %s: verdict %v after %d calls, want %v after %d", i, c.topic, got, calls, c.want, c.calls)
+		}
+	}
+	points.ClientCheckACL.Touch()
+	if ask(0, hook.Publish, "a/2"); calls != 5 {
+		t.Errorf("%d calls: an answer outlived what it came from", calls)
+	}
+	if ask(0, hook.Publish, "a/1"); calls != 6 {
+		t.Errorf("%d calls", calls)
+	}
+	if ask(int64(time.Hour), hook.Publish, "a/3"); calls != 7 {
+		t.Errorf("%d calls: an answer about a filter outlived its time", calls)
+	}
+}

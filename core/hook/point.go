@@ -36,9 +36,11 @@ type chain[F any] struct {
 
 // Point is one hook point: its callbacks in order. The zero Point is ready.
 type Point[F any] struct {
-	mu    sync.Mutex // serialises Add and remove
-	seq   uint64     // guarded by mu
-	chain atomic.Pointer[chain[F]]
+	mu  sync.Mutex // serialises Add and remove
+	seq uint64     // guarded by mu
+
+	version atomic.Uint64
+	chain   atomic.Pointer[chain[F]]
 }
 
 // Chain returns the callbacks in order; nil when there are none. The slice is
@@ -85,6 +87,13 @@ func (p *Point[F]) Add(s Spec, fn F) (remove func()) {
 	}
 }
 
+// Version changes whenever answers of the chain may have changed: with the chain,
+// and by Touch.
+func (p *Point[F]) Version() uint64 { return p.version.Load() }
+
+// Touch says that a callback may answer otherwise from now on.
+func (p *Point[F]) Touch() { p.version.Add(1) }
+
 // current returns a copy of the callbacks. mu is held.
 func (p *Point[F]) current() []callback[F] {
 	c := p.chain.Load()
@@ -96,6 +105,7 @@ func (p *Point[F]) current() []callback[F] {
 
 // set publishes a new chain. mu is held.
 func (p *Point[F]) set(cbs []callback[F]) {
+	defer p.Touch()
 	if len(cbs) == 0 {
 		p.chain.Store(nil)
 		return

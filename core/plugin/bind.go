@@ -75,6 +75,13 @@ func (p *loaded) attachObserver(k contract.Hook) (remove func()) {
 	return func() {}
 }
 
+// Forget implements [Cache]: what clients and the plugin itself remember of its acl
+// verdicts.
+func (p *loaded) Forget(prefix string) {
+	p.party.Forget(prefix)
+	p.host.Hooks.ClientCheckACL.Touch()
+}
+
 // bind makes v the current version of p: callbacks for its new hooks are added
 // before the swap (they find nothing to do), those of hooks that are gone are
 // taken out after it. A call meets exactly one version. The old version, if
@@ -91,6 +98,9 @@ func (p *loaded) bind(v *version) (old *version) {
 	}
 	if old = p.cur.Swap(v); old != nil {
 		close(old.replaced)
+	}
+	if v.set.Has(contract.HookACL) || old != nil && old.set.Has(contract.HookACL) {
+		p.Forget("") // another version may answer otherwise
 	}
 	for k, remove := range p.removes {
 		if !v.set.Has(k) {

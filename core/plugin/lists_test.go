@@ -73,3 +73,40 @@ func BenchmarkACLList(b *testing.B) {
 		chain[0](es)
 	}
 }
+
+// A reload, and the plugin's own word, make clients and the broker forget.
+func TestForgetVerdicts(t *testing.T) {
+	f := newFixture(t)
+	calls := 0
+	f.add("a", hookLine(contract.HookACL, ""), each(func(_ contract.Record, w *contract.VerdictWriter, i int) {
+		calls++
+		w.Set(i, contract.Allow, 0)
+		w.SetFlags(i, contract.CacheShared)
+		w.SetCacheTTL(i, 60_000)
+	}))
+	f.start("a.\n")
+	ask := func() {
+		es := []hook.ACLEvent{{Client: testClient(), Action: hook.Publish, Topic: "t"}}
+		if fold(&f.points.ClientCheckACL, es); es[0].Verdict != hook.Allow {
+			t.Errorf("verdict %v", es[0].Verdict)
+		}
+	}
+	ask()
+	ask()
+	version := f.points.ClientCheckACL.Version()
+	p, err := f.loaded("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.cur.Load().spec.Services.Cache.Forget("t"); calls != 1 || f.points.ClientCheckACL.Version() == version {
+		t.Errorf("%d calls", calls)
+	}
+	ask()
+	version = f.points.ClientCheckACL.Version()
+	if err := f.Reload("a"); err != nil {
+		t.Fatal(err)
+	}
+	if ask(); calls != 3 || f.points.ClientCheckACL.Version() == version {
+		t.Errorf("%d calls after a reload", calls)
+	}
+}

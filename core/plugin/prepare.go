@@ -47,6 +47,7 @@ func (h *host) prepare(pl *loaded, services Services) (*prepared, error) {
 	if p.desk, err = newDesk(pl, pkg); err != nil {
 		return nil, err
 	}
+	services.Cache = pl
 	services.Parked, services.Desk = p.parked, p.desk
 	p.spec = &Spec{
 		Name: name, Manifest: m, Hooks: specs(pkg.Hooks), Code: pkg.Code, SHA256: pkg.SHA256, Path: pkg.Path, Config: pkg.Config,

@@ -67,6 +67,12 @@ type Metrics interface {
 // Records are the topicstore services of one retained call; see there.
 type Records = event.Records
 
+// Cache are the acl verdicts that the broker remembers; every plugin has it.
+type Cache interface {
+	// Forget drops those about topics with a prefix; "": all.
+	Forget(prefix string)
+}
+
 // Services is what the host grants one plugin. A nil service is not granted:
 // a transport must refuse a module that imports it. Records come per Call.
 type Services struct {
@@ -75,6 +81,7 @@ type Services struct {
 	Metrics Metrics
 	// TopicStore says that the capability "topicstore" is granted.
 	TopicStore bool
+	Cache      Cache
 	// Parked takes what guests decide later; every plugin has it.
 	Parked Parked
 	// Timer, HTTP and Hash say that these capabilities are granted; Desk carries

@@ -117,6 +117,7 @@ export const VERDICT_SUPERUSER: u32 = 4; // authenticate: the client may do all
 export const CACHE_TOPIC: u32 = 0; // the cached verdict holds for this topic
 export const CACHE_FILTER: u32 = 1; // for every topic of ExtCacheFilter
 export const CACHE_CONNECTION: u32 = 2; // for every topic of this connection and action
+export const CACHE_SHARED: u32 = 8; // acl: the cached verdict holds for all clients of this name
 export const EXT_TEXT: u32 = 0; // reason string for a 5.0 client and for the log, UTF-8
 export const EXT_PRINCIPAL: u32 = 1; // who the client is, UTF-8
 export const EXT_TENANT: u32 = 2; // UTF-8
@@ -209,6 +210,7 @@ export const CALL_RESUME: u32 = 14; // Seq token, Data a verdict block of one re
 export const CALL_HTTP_START: u32 = 15; // Seq id, Arg timeout in milliseconds, Data the request
 export const CALL_SESSION_GET: u32 = 16; // Data client id; the reply's Data is a connected record
 export const CALL_SESSION_KICK: u32 = 17; // Data client id
+export const CALL_CACHE_FORGET: u32 = 19; // Data prefix of topics; empty: all
 export const CALL_HASH_VERIFY: u32 = 18; // Seq id, Record length of the hash, Data hash, password
 
 /** dunlin_log: (level i32, ptr i32, len i32) */
@@ -265,6 +267,9 @@ export declare function dunlin_session_get(a: i32, b: i32, c: i32, d: i32): i32;
 /** dunlin_session: (client id ptr, len) -> i32 */
 @external("dunlin_session", "kick")
 export declare function dunlin_session_kick(a: i32, b: i32): i32;
+/** dunlin_cache: (prefix ptr, len) -> i32 */
+@external("dunlin_cache", "forget")
+export declare function dunlin_cache_forget(a: i32, b: i32): i32;
 /** dunlin_hash: (id i64, hash ptr, len, password ptr, len) -> i32 */
 @external("dunlin_hash", "verify")
 export declare function dunlin_hash_verify(a: i64, b: i32, c: i32, d: i32, e: i32): i32;

@@ -119,6 +119,7 @@
 #define DUNLIN_CACHE_TOPIC 0 /* the cached verdict holds for this topic */
 #define DUNLIN_CACHE_FILTER 1 /* for every topic of ExtCacheFilter */
 #define DUNLIN_CACHE_CONNECTION 2 /* for every topic of this connection and action */
+#define DUNLIN_CACHE_SHARED 8 /* acl: the cached verdict holds for all clients of this name */
 #define DUNLIN_EXT_TEXT 0 /* reason string for a 5.0 client and for the log, UTF-8 */
 #define DUNLIN_EXT_PRINCIPAL 1 /* who the client is, UTF-8 */
 #define DUNLIN_EXT_TENANT 2 /* UTF-8 */
@@ -211,6 +212,7 @@
 #define DUNLIN_CALL_HTTP_START 15 /* Seq id, Arg timeout in milliseconds, Data the request */
 #define DUNLIN_CALL_SESSION_GET 16 /* Data client id; the reply's Data is a connected record */
 #define DUNLIN_CALL_SESSION_KICK 17 /* Data client id */
+#define DUNLIN_CALL_CACHE_FORGET 19 /* Data prefix of topics; empty: all */
 #define DUNLIN_CALL_HASH_VERIFY 18 /* Seq id, Record length of the hash, Data hash, password */
 
 #define DUNLIN_IMPORT(module, name) __attribute__((import_module(module), import_name(name)))
@@ -251,6 +253,8 @@ DUNLIN_IMPORT("dunlin_http", "start") int32_t dunlin_http_start(int64_t, int32_t
 DUNLIN_IMPORT("dunlin_session", "get") int32_t dunlin_session_get(int32_t, int32_t, int32_t, int32_t);
 /* dunlin_session: (client id ptr, len) -> i32 */
 DUNLIN_IMPORT("dunlin_session", "kick") int32_t dunlin_session_kick(int32_t, int32_t);
+/* dunlin_cache: (prefix ptr, len) -> i32 */
+DUNLIN_IMPORT("dunlin_cache", "forget") int32_t dunlin_cache_forget(int32_t, int32_t);
 /* dunlin_hash: (id i64, hash ptr, len, password ptr, len) -> i32 */
 DUNLIN_IMPORT("dunlin_hash", "verify") int32_t dunlin_hash_verify(int64_t, int32_t, int32_t, int32_t, int32_t);
 

@@ -27,6 +27,7 @@ const (
 	ModuleTimer      = "dunlin_timer"      // timer
 	ModuleHTTP       = "dunlin_http"       // http
 	ModuleSession    = "dunlin_session"    // session
+	ModuleCache      = "dunlin_cache"      // remembered verdicts; every plugin has it
 	ModuleHash       = "dunlin_hash"       // hash
 )
 
@@ -50,6 +51,7 @@ const (
 	ImportHTTPStart     = "start"   // dunlin_http: (id i64, request ptr i32, len i32, timeout_ms i32) -> i32
 	ImportSessionGet    = "get"     // dunlin_session: (client id ptr, len, buf ptr, cap) -> i32 size
 	ImportSessionKick   = "kick"    // dunlin_session: (client id ptr, len) -> i32
+	ImportCacheForget   = "forget"  // dunlin_cache: (prefix ptr, len) -> i32
 	ImportHashVerify    = "verify"  // dunlin_hash: (id i64, hash ptr, len, password ptr, len) -> i32
 )
 

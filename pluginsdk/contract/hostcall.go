@@ -27,6 +27,7 @@ const (
 	CallHTTPStart    Call = 15 // Seq id, Arg timeout in milliseconds, Data the request
 	CallSessionGet   Call = 16 // Data client id; the reply's Data is a connected record
 	CallSessionKick  Call = 17 // Data client id
+	CallCacheForget  Call = 19 // Data prefix of topics; empty: all
 	CallHashVerify   Call = 18 // Seq id, Record length of the hash, Data hash, password
 )
 

@@ -43,6 +43,7 @@ const (
 	cacheScope      VerdictFlags = 3
 
 	VerdictSuperuser VerdictFlags = 1 << 2 // authenticate: the client may do all
+	CacheShared      VerdictFlags = 1 << 3 // acl: the cached verdict holds for all clients of this name
 )
 
 // CacheScope is the part of the flags that says what a cached verdict covers.

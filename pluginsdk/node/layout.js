@@ -135,6 +135,7 @@ const Cache = Object.freeze({
   topic: 0, // the cached verdict holds for this topic
   filter: 1, // for every topic of ExtCacheFilter
   connection: 2, // for every topic of this connection and action
+  shared: 8, // acl: the cached verdict holds for all clients of this name
 });
 const Ext = Object.freeze({
   text: 0, // reason string for a 5.0 client and for the log, UTF-8
@@ -247,6 +248,7 @@ const Call = Object.freeze({
   httpStart: 15, // Seq id, Arg timeout in milliseconds, Data the request
   sessionGet: 16, // Data client id; the reply's Data is a connected record
   sessionKick: 17, // Data client id
+  cacheForget: 19, // Data prefix of topics; empty: all
   hashVerify: 18, // Seq id, Record length of the hash, Data hash, password
 });
 const Handshake = Object.freeze({ key: "DUNLIN_PLUGIN", value: "b8e2d1d6-dunlin-plugin-v1", plugin: "dunlin", abi: 1 });

@@ -118,6 +118,7 @@ pub const VERDICT_SUPERUSER: u16 = 4; // authenticate: the client may do all
 pub const CACHE_TOPIC: u16 = 0; // the cached verdict holds for this topic
 pub const CACHE_FILTER: u16 = 1; // for every topic of ExtCacheFilter
 pub const CACHE_CONNECTION: u16 = 2; // for every topic of this connection and action
+pub const CACHE_SHARED: u16 = 8; // acl: the cached verdict holds for all clients of this name
 pub const EXT_TEXT: u32 = 0; // reason string for a 5.0 client and for the log, UTF-8
 pub const EXT_PRINCIPAL: u32 = 1; // who the client is, UTF-8
 pub const EXT_TENANT: u32 = 2; // UTF-8
@@ -210,6 +211,7 @@ pub const CALL_RESUME: u32 = 14; // Seq token, Data a verdict block of one recor
 pub const CALL_HTTP_START: u32 = 15; // Seq id, Arg timeout in milliseconds, Data the request
 pub const CALL_SESSION_GET: u32 = 16; // Data client id; the reply's Data is a connected record
 pub const CALL_SESSION_KICK: u32 = 17; // Data client id
+pub const CALL_CACHE_FORGET: u32 = 19; // Data prefix of topics; empty: all
 pub const CALL_HASH_VERIFY: u32 = 18; // Seq id, Record length of the hash, Data hash, password
 
 #[link(wasm_import_module = "dunlin_log")]
@@ -304,6 +306,13 @@ extern "C" {
     /// dunlin_session: (client id ptr, len) -> i32
     #[link_name = "kick"]
     pub fn dunlin_session_kick(a: i32, b: i32) -> i32;
+}
+
+#[link(wasm_import_module = "dunlin_cache")]
+extern "C" {
+    /// dunlin_cache: (prefix ptr, len) -> i32
+    #[link_name = "forget"]
+    pub fn dunlin_cache_forget(a: i32, b: i32) -> i32;
 }
 
 #[link(wasm_import_module = "dunlin_hash")]

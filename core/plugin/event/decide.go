@@ -226,6 +226,9 @@ func cacheable(a *Answer, e *hook.ACLEvent) {
 	case contract.CacheConnection:
 		e.CacheTTL, e.CacheFilter = ttl, "#"
 	}
+	if a.Verdict.Flags&contract.CacheShared != 0 {
+		a.Plugin.memory.keep(a.Binding, a.Now, e)
+	}
 }
 
 // ACL serves acl.
@@ -237,7 +240,10 @@ var ACL = Ops[hook.ACLEvent]{
 		if e.Action == hook.Publish && !h.Scope.topic(e.Topic) || e.Action != hook.Publish && !h.Scope.filter(e.Topic) {
 			return false
 		}
-		return e.Lists == nil || !e.Lists.Decide(p, h, e)
+		if e.Lists != nil && e.Lists.Decide(p, h, e) {
+			return false
+		}
+		return !p.memory.decide(h, p.now, e)
 	},
 	Key:  func(e *hook.ACLEvent) uint64 { return connOf(e.Client) },
 	Park: func(e *hook.ACLEvent) *hook.Parking { return e.Park },

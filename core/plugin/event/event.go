@@ -27,7 +27,8 @@ type Plugin struct {
 	Now    func() time.Time
 	Looped func() // told of a publication that has been published on too often
 
-	lists shelf
+	lists  shelf
+	memory memory
 }
 
 // shelf keeps equal permission lists once: most clients of a plugin have the

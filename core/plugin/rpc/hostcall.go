@@ -57,6 +57,12 @@ func (i *Instance) serve(p *process, c contract.HostCall) (int64, []byte) {
 			return denied, nil
 		}
 		return errno(s.Parked.Resume(p.id, c.Seq, c.Data)), nil
+	case contract.CallCacheForget:
+		if s.Cache == nil {
+			return denied, nil
+		}
+		s.Cache.Forget(string(c.Data))
+		return 0, nil
 	case contract.CallTimerSet, contract.CallHTTPStart, contract.CallHashVerify:
 		return i.desk(p, c), nil
 	case contract.CallSessionGet, contract.CallSessionKick:

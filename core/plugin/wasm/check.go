@@ -70,7 +70,7 @@ var exports = []export{
 var capability = map[string]string{
 	contract.ModuleLog: "log", contract.ModuleTime: "time", contract.ModulePending: "pending", contract.ModulePub: "publish",
 	contract.ModuleTopicStore: "topicstore", contract.ModuleMetric: "metric", contract.ModuleKV: "kv",
-	contract.ModuleTimer: "timer", contract.ModuleHTTP: "http", contract.ModuleHash: "hash", contract.ModuleSession: "session",
+	contract.ModuleTimer: "timer", contract.ModuleCache: "cache", contract.ModuleHTTP: "http", contract.ModuleHash: "hash", contract.ModuleSession: "session",
 }
 
 // checkImports compares what the module asks for with what it was granted. The

@@ -34,6 +34,21 @@ func hashVerify(g *guest, s []uint64) {
 	s[0] = result(g.p.spec.Services.Desk.Verify(g.id, s[0], string(hash), password))
 }
 
+func cacheForget(g *guest, s []uint64) {
+	prefix, ok := g.bytes(s[0], s[1])
+	cache := g.p.spec.Services.Cache
+	if !ok || len(prefix) > maxClientID || cache == nil {
+		s[0] = result(contract.ErrnoInvalid)
+		return
+	}
+	g.pay(forgetUnits)
+	cache.Forget(string(prefix))
+	s[0] = 0
+}
+
+// forgetUnits is what forgetting costs: a look at every remembered verdict.
+const forgetUnits = 20_000
+
 // maxClientID is the longest client id there is.
 const maxClientID = 65535
 

@@ -29,6 +29,7 @@ var hostFunctions = map[string]map[string]hostFunc{
 	contract.ModuleTime:    {contract.ImportTimeNow: {sig().returns(i64), timeNow}},
 	contract.ModulePub:     {contract.ImportPubPublish: {sig(i32, i32).returns(i32), publish}},
 	contract.ModulePending: {contract.ImportPendingResume: {sig(i64, i32, i32).returns(i32), resume}},
+	contract.ModuleCache:   {contract.ImportCacheForget: {sig(i32, i32).returns(i32), cacheForget}},
 	contract.ModuleTimer:   {contract.ImportTimerSet: {sig(i32, i32).returns(i32), timerSet}},
 	contract.ModuleHTTP:    {contract.ImportHTTPStart: {sig(i64, i32, i32, i32).returns(i32), httpStart}},
 	contract.ModuleHash:    {contract.ImportHashVerify: {sig(i64, i32, i32, i32, i32).returns(i32), hashVerify}},
