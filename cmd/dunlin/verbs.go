@@ -74,9 +74,13 @@ var verbs = map[string]verb{
 	"ctl config show":       {example: "ctl config show listener.tcp --origin", args: []completer{configKeys}},
 	"ctl config reload":     {example: "ctl config reload"},
 
-	"ctl vm":         {example: "ctl vm memory"},
-	"ctl store info": {example: "ctl store info"},
-	"ctl mnesia":     {example: "ctl mnesia"},
+	"ctl vm":            {example: "ctl vm memory"},
+	"ctl store info":    {example: "ctl store info"},
+	"ctl store check":   {example: "ctl store check"},
+	"ctl store compact": {example: "ctl store compact"},
+	"ctl store backup":  {example: "ctl store backup /backup/dunlin-monday"},
+	"ctl store restore": {example: "ctl store restore /backup/dunlin-monday"},
+	"ctl mnesia":        {example: "ctl mnesia"},
 }
 
 // describe gives cmd and those below it what their rows say.

@@ -25,6 +25,15 @@ type Operator struct {
 	Levels  Levels
 	Ports   Ports
 	Config  Settings
+	Store   Store
+}
+
+// Store is the upkeep of what survives, as of store.Maintainer: in use, and
+// for as long as ctx lets it.
+type Store interface {
+	Check(ctx context.Context) (keys int64, err error)
+	Compact(ctx context.Context) error
+	Backup(ctx context.Context, dir string) error
 }
 
 // Ports stops and starts listeners. Errors: ErrNotFound; others say why the port

@@ -35,6 +35,7 @@ func (k facts) Figures(family adminpb.ListFiguresRequest_Family) (list []*adminp
 			{Name: "retained/max_bytes", Value: k.s.Config().Store.MaxBytes},
 			{Name: "sessions", Value: int64(k.s.registry.Sessions())},
 		}
+		list = append(list, diskFigures(k.s.disk.store.Info(), k.s.disk.store.State(), k.s.disk.journal.Stats())...)
 	}
 	slices.SortFunc(list, func(a, b *adminpb.Figure) int { return cmp.Compare(a.GetName(), b.GetName()) })
 	return list

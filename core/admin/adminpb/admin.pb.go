@@ -23,6 +23,58 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type MaintainStoreRequest_Action int32
+
+const (
+	MaintainStoreRequest_ACTION_UNSPECIFIED MaintainStoreRequest_Action = 0
+	MaintainStoreRequest_ACTION_CHECK       MaintainStoreRequest_Action = 1
+	MaintainStoreRequest_ACTION_COMPACT     MaintainStoreRequest_Action = 2
+	MaintainStoreRequest_ACTION_BACKUP      MaintainStoreRequest_Action = 3
+)
+
+// Enum value maps for MaintainStoreRequest_Action.
+var (
+	MaintainStoreRequest_Action_name = map[int32]string{
+		0: "ACTION_UNSPECIFIED",
+		1: "ACTION_CHECK",
+		2: "ACTION_COMPACT",
+		3: "ACTION_BACKUP",
+	}
+	MaintainStoreRequest_Action_value = map[string]int32{
+		"ACTION_UNSPECIFIED": 0,
+		"ACTION_CHECK":       1,
+		"ACTION_COMPACT":     2,
+		"ACTION_BACKUP":      3,
+	}
+)
+
+func (x MaintainStoreRequest_Action) Enum() *MaintainStoreRequest_Action {
+	p := new(MaintainStoreRequest_Action)
+	*p = x
+	return p
+}
+
+func (x MaintainStoreRequest_Action) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (MaintainStoreRequest_Action) Descriptor() protoreflect.EnumDescriptor {
+	return file_admin_proto_enumTypes[0].Descriptor()
+}
+
+func (MaintainStoreRequest_Action) Type() protoreflect.EnumType {
+	return &file_admin_proto_enumTypes[0]
+}
+
+func (x MaintainStoreRequest_Action) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use MaintainStoreRequest_Action.Descriptor instead.
+func (MaintainStoreRequest_Action) EnumDescriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{0, 0}
+}
+
 type ChangeListenerRequest_Action int32
 
 const (
@@ -59,11 +111,11 @@ func (x ChangeListenerRequest_Action) String() string {
 }
 
 func (ChangeListenerRequest_Action) Descriptor() protoreflect.EnumDescriptor {
-	return file_admin_proto_enumTypes[0].Descriptor()
+	return file_admin_proto_enumTypes[1].Descriptor()
 }
 
 func (ChangeListenerRequest_Action) Type() protoreflect.EnumType {
-	return &file_admin_proto_enumTypes[0]
+	return &file_admin_proto_enumTypes[1]
 }
 
 func (x ChangeListenerRequest_Action) Number() protoreflect.EnumNumber {
@@ -72,7 +124,7 @@ func (x ChangeListenerRequest_Action) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ChangeListenerRequest_Action.Descriptor instead.
 func (ChangeListenerRequest_Action) EnumDescriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{0, 0}
+	return file_admin_proto_rawDescGZIP(), []int{2, 0}
 }
 
 type ListFiguresRequest_Family int32
@@ -114,11 +166,11 @@ func (x ListFiguresRequest_Family) String() string {
 }
 
 func (ListFiguresRequest_Family) Descriptor() protoreflect.EnumDescriptor {
-	return file_admin_proto_enumTypes[1].Descriptor()
+	return file_admin_proto_enumTypes[2].Descriptor()
 }
 
 func (ListFiguresRequest_Family) Type() protoreflect.EnumType {
-	return &file_admin_proto_enumTypes[1]
+	return &file_admin_proto_enumTypes[2]
 }
 
 func (x ListFiguresRequest_Family) Number() protoreflect.EnumNumber {
@@ -127,7 +179,7 @@ func (x ListFiguresRequest_Family) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ListFiguresRequest_Family.Descriptor instead.
 func (ListFiguresRequest_Family) EnumDescriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{19, 0}
+	return file_admin_proto_rawDescGZIP(), []int{21, 0}
 }
 
 type ChangePluginRequest_Change int32
@@ -172,11 +224,11 @@ func (x ChangePluginRequest_Change) String() string {
 }
 
 func (ChangePluginRequest_Change) Descriptor() protoreflect.EnumDescriptor {
-	return file_admin_proto_enumTypes[2].Descriptor()
+	return file_admin_proto_enumTypes[3].Descriptor()
 }
 
 func (ChangePluginRequest_Change) Type() protoreflect.EnumType {
-	return &file_admin_proto_enumTypes[2]
+	return &file_admin_proto_enumTypes[3]
 }
 
 func (x ChangePluginRequest_Change) Number() protoreflect.EnumNumber {
@@ -185,7 +237,103 @@ func (x ChangePluginRequest_Change) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ChangePluginRequest_Change.Descriptor instead.
 func (ChangePluginRequest_Change) EnumDescriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{40, 0}
+	return file_admin_proto_rawDescGZIP(), []int{42, 0}
+}
+
+type MaintainStoreRequest struct {
+	state         protoimpl.MessageState      `protogen:"open.v1"`
+	Action        MaintainStoreRequest_Action `protobuf:"varint,1,opt,name=action,proto3,enum=dunlin.admin.v1.MaintainStoreRequest_Action" json:"action,omitempty"`
+	Dir           string                      `protobuf:"bytes,2,opt,name=dir,proto3" json:"dir,omitempty"` // of a backup: absolute, on the node's machine
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MaintainStoreRequest) Reset() {
+	*x = MaintainStoreRequest{}
+	mi := &file_admin_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MaintainStoreRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MaintainStoreRequest) ProtoMessage() {}
+
+func (x *MaintainStoreRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MaintainStoreRequest.ProtoReflect.Descriptor instead.
+func (*MaintainStoreRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *MaintainStoreRequest) GetAction() MaintainStoreRequest_Action {
+	if x != nil {
+		return x.Action
+	}
+	return MaintainStoreRequest_ACTION_UNSPECIFIED
+}
+
+func (x *MaintainStoreRequest) GetDir() string {
+	if x != nil {
+		return x.Dir
+	}
+	return ""
+}
+
+type MaintainStoreReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Keys          int64                  `protobuf:"varint,1,opt,name=keys,proto3" json:"keys,omitempty"` // of a check
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MaintainStoreReply) Reset() {
+	*x = MaintainStoreReply{}
+	mi := &file_admin_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MaintainStoreReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MaintainStoreReply) ProtoMessage() {}
+
+func (x *MaintainStoreReply) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MaintainStoreReply.ProtoReflect.Descriptor instead.
+func (*MaintainStoreReply) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *MaintainStoreReply) GetKeys() int64 {
+	if x != nil {
+		return x.Keys
+	}
+	return 0
 }
 
 type ChangeListenerRequest struct {
@@ -199,7 +347,7 @@ type ChangeListenerRequest struct {
 
 func (x *ChangeListenerRequest) Reset() {
 	*x = ChangeListenerRequest{}
-	mi := &file_admin_proto_msgTypes[0]
+	mi := &file_admin_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -211,7 +359,7 @@ func (x *ChangeListenerRequest) String() string {
 func (*ChangeListenerRequest) ProtoMessage() {}
 
 func (x *ChangeListenerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[0]
+	mi := &file_admin_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -224,7 +372,7 @@ func (x *ChangeListenerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeListenerRequest.ProtoReflect.Descriptor instead.
 func (*ChangeListenerRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{0}
+	return file_admin_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *ChangeListenerRequest) GetAction() ChangeListenerRequest_Action {
@@ -256,7 +404,7 @@ type ShowConfigRequest struct {
 
 func (x *ShowConfigRequest) Reset() {
 	*x = ShowConfigRequest{}
-	mi := &file_admin_proto_msgTypes[1]
+	mi := &file_admin_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -268,7 +416,7 @@ func (x *ShowConfigRequest) String() string {
 func (*ShowConfigRequest) ProtoMessage() {}
 
 func (x *ShowConfigRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[1]
+	mi := &file_admin_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -281,7 +429,7 @@ func (x *ShowConfigRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShowConfigRequest.ProtoReflect.Descriptor instead.
 func (*ShowConfigRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{1}
+	return file_admin_proto_rawDescGZIP(), []int{3}
 }
 
 type ShowConfigReply struct {
@@ -293,7 +441,7 @@ type ShowConfigReply struct {
 
 func (x *ShowConfigReply) Reset() {
 	*x = ShowConfigReply{}
-	mi := &file_admin_proto_msgTypes[2]
+	mi := &file_admin_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -305,7 +453,7 @@ func (x *ShowConfigReply) String() string {
 func (*ShowConfigReply) ProtoMessage() {}
 
 func (x *ShowConfigReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[2]
+	mi := &file_admin_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -318,7 +466,7 @@ func (x *ShowConfigReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShowConfigReply.ProtoReflect.Descriptor instead.
 func (*ShowConfigReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{2}
+	return file_admin_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ShowConfigReply) GetValues() []*ConfigValue {
@@ -339,7 +487,7 @@ type ConfigValue struct {
 
 func (x *ConfigValue) Reset() {
 	*x = ConfigValue{}
-	mi := &file_admin_proto_msgTypes[3]
+	mi := &file_admin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -351,7 +499,7 @@ func (x *ConfigValue) String() string {
 func (*ConfigValue) ProtoMessage() {}
 
 func (x *ConfigValue) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[3]
+	mi := &file_admin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -364,7 +512,7 @@ func (x *ConfigValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigValue.ProtoReflect.Descriptor instead.
 func (*ConfigValue) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{3}
+	return file_admin_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ConfigValue) GetKey() string {
@@ -396,7 +544,7 @@ type ReloadConfigRequest struct {
 
 func (x *ReloadConfigRequest) Reset() {
 	*x = ReloadConfigRequest{}
-	mi := &file_admin_proto_msgTypes[4]
+	mi := &file_admin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -408,7 +556,7 @@ func (x *ReloadConfigRequest) String() string {
 func (*ReloadConfigRequest) ProtoMessage() {}
 
 func (x *ReloadConfigRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[4]
+	mi := &file_admin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -421,7 +569,7 @@ func (x *ReloadConfigRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadConfigRequest.ProtoReflect.Descriptor instead.
 func (*ReloadConfigRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{4}
+	return file_admin_proto_rawDescGZIP(), []int{6}
 }
 
 type ReloadConfigReply struct {
@@ -434,7 +582,7 @@ type ReloadConfigReply struct {
 
 func (x *ReloadConfigReply) Reset() {
 	*x = ReloadConfigReply{}
-	mi := &file_admin_proto_msgTypes[5]
+	mi := &file_admin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -446,7 +594,7 @@ func (x *ReloadConfigReply) String() string {
 func (*ReloadConfigReply) ProtoMessage() {}
 
 func (x *ReloadConfigReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[5]
+	mi := &file_admin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -459,7 +607,7 @@ func (x *ReloadConfigReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadConfigReply.ProtoReflect.Descriptor instead.
 func (*ReloadConfigReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{5}
+	return file_admin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ReloadConfigReply) GetApplied() []string {
@@ -484,7 +632,7 @@ type Done struct {
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_admin_proto_msgTypes[6]
+	mi := &file_admin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -496,7 +644,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[6]
+	mi := &file_admin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -509,7 +657,7 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{6}
+	return file_admin_proto_rawDescGZIP(), []int{8}
 }
 
 type ClientRequest struct {
@@ -521,7 +669,7 @@ type ClientRequest struct {
 
 func (x *ClientRequest) Reset() {
 	*x = ClientRequest{}
-	mi := &file_admin_proto_msgTypes[7]
+	mi := &file_admin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -533,7 +681,7 @@ func (x *ClientRequest) String() string {
 func (*ClientRequest) ProtoMessage() {}
 
 func (x *ClientRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[7]
+	mi := &file_admin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -546,7 +694,7 @@ func (x *ClientRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientRequest.ProtoReflect.Descriptor instead.
 func (*ClientRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{7}
+	return file_admin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ClientRequest) GetId() string {
@@ -572,7 +720,7 @@ type ListClientsRequest struct {
 
 func (x *ListClientsRequest) Reset() {
 	*x = ListClientsRequest{}
-	mi := &file_admin_proto_msgTypes[8]
+	mi := &file_admin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -584,7 +732,7 @@ func (x *ListClientsRequest) String() string {
 func (*ListClientsRequest) ProtoMessage() {}
 
 func (x *ListClientsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[8]
+	mi := &file_admin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -597,7 +745,7 @@ func (x *ListClientsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListClientsRequest.ProtoReflect.Descriptor instead.
 func (*ListClientsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{8}
+	return file_admin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListClientsRequest) GetCursor() string {
@@ -666,7 +814,7 @@ type ListClientsReply struct {
 
 func (x *ListClientsReply) Reset() {
 	*x = ListClientsReply{}
-	mi := &file_admin_proto_msgTypes[9]
+	mi := &file_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -678,7 +826,7 @@ func (x *ListClientsReply) String() string {
 func (*ListClientsReply) ProtoMessage() {}
 
 func (x *ListClientsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[9]
+	mi := &file_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -691,7 +839,7 @@ func (x *ListClientsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListClientsReply.ProtoReflect.Descriptor instead.
 func (*ListClientsReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{9}
+	return file_admin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListClientsReply) GetClients() []*ClientInfo {
@@ -728,7 +876,7 @@ type ClientInfo struct {
 
 func (x *ClientInfo) Reset() {
 	*x = ClientInfo{}
-	mi := &file_admin_proto_msgTypes[10]
+	mi := &file_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -740,7 +888,7 @@ func (x *ClientInfo) String() string {
 func (*ClientInfo) ProtoMessage() {}
 
 func (x *ClientInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[10]
+	mi := &file_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -753,7 +901,7 @@ func (x *ClientInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientInfo.ProtoReflect.Descriptor instead.
 func (*ClientInfo) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{10}
+	return file_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ClientInfo) GetId() string {
@@ -854,7 +1002,7 @@ type SessionFigures struct {
 
 func (x *SessionFigures) Reset() {
 	*x = SessionFigures{}
-	mi := &file_admin_proto_msgTypes[11]
+	mi := &file_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -866,7 +1014,7 @@ func (x *SessionFigures) String() string {
 func (*SessionFigures) ProtoMessage() {}
 
 func (x *SessionFigures) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[11]
+	mi := &file_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -879,7 +1027,7 @@ func (x *SessionFigures) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionFigures.ProtoReflect.Descriptor instead.
 func (*SessionFigures) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{11}
+	return file_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SessionFigures) GetCreatedAtMs() int64 {
@@ -935,7 +1083,7 @@ type ListSubscriptionsRequest struct {
 
 func (x *ListSubscriptionsRequest) Reset() {
 	*x = ListSubscriptionsRequest{}
-	mi := &file_admin_proto_msgTypes[12]
+	mi := &file_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -947,7 +1095,7 @@ func (x *ListSubscriptionsRequest) String() string {
 func (*ListSubscriptionsRequest) ProtoMessage() {}
 
 func (x *ListSubscriptionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[12]
+	mi := &file_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -960,7 +1108,7 @@ func (x *ListSubscriptionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSubscriptionsRequest.ProtoReflect.Descriptor instead.
 func (*ListSubscriptionsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{12}
+	return file_admin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListSubscriptionsRequest) GetCursor() string {
@@ -994,7 +1142,7 @@ type ListSubscriptionsReply struct {
 
 func (x *ListSubscriptionsReply) Reset() {
 	*x = ListSubscriptionsReply{}
-	mi := &file_admin_proto_msgTypes[13]
+	mi := &file_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1006,7 +1154,7 @@ func (x *ListSubscriptionsReply) String() string {
 func (*ListSubscriptionsReply) ProtoMessage() {}
 
 func (x *ListSubscriptionsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[13]
+	mi := &file_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1019,7 +1167,7 @@ func (x *ListSubscriptionsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSubscriptionsReply.ProtoReflect.Descriptor instead.
 func (*ListSubscriptionsReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{13}
+	return file_admin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListSubscriptionsReply) GetSubscriptions() []*Subscription {
@@ -1050,7 +1198,7 @@ type Subscription struct {
 
 func (x *Subscription) Reset() {
 	*x = Subscription{}
-	mi := &file_admin_proto_msgTypes[14]
+	mi := &file_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1062,7 +1210,7 @@ func (x *Subscription) String() string {
 func (*Subscription) ProtoMessage() {}
 
 func (x *Subscription) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[14]
+	mi := &file_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1075,7 +1223,7 @@ func (x *Subscription) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Subscription.ProtoReflect.Descriptor instead.
 func (*Subscription) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{14}
+	return file_admin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Subscription) GetClient() string {
@@ -1130,7 +1278,7 @@ type ChangeSubscriptionRequest struct {
 
 func (x *ChangeSubscriptionRequest) Reset() {
 	*x = ChangeSubscriptionRequest{}
-	mi := &file_admin_proto_msgTypes[15]
+	mi := &file_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1142,7 +1290,7 @@ func (x *ChangeSubscriptionRequest) String() string {
 func (*ChangeSubscriptionRequest) ProtoMessage() {}
 
 func (x *ChangeSubscriptionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[15]
+	mi := &file_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1155,7 +1303,7 @@ func (x *ChangeSubscriptionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeSubscriptionRequest.ProtoReflect.Descriptor instead.
 func (*ChangeSubscriptionRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{15}
+	return file_admin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ChangeSubscriptionRequest) GetDelete() bool {
@@ -1183,7 +1331,7 @@ type ListRoutesRequest struct {
 
 func (x *ListRoutesRequest) Reset() {
 	*x = ListRoutesRequest{}
-	mi := &file_admin_proto_msgTypes[16]
+	mi := &file_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1195,7 +1343,7 @@ func (x *ListRoutesRequest) String() string {
 func (*ListRoutesRequest) ProtoMessage() {}
 
 func (x *ListRoutesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[16]
+	mi := &file_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1208,7 +1356,7 @@ func (x *ListRoutesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRoutesRequest.ProtoReflect.Descriptor instead.
 func (*ListRoutesRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{16}
+	return file_admin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListRoutesRequest) GetCursor() string {
@@ -1242,7 +1390,7 @@ type ListRoutesReply struct {
 
 func (x *ListRoutesReply) Reset() {
 	*x = ListRoutesReply{}
-	mi := &file_admin_proto_msgTypes[17]
+	mi := &file_admin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1254,7 +1402,7 @@ func (x *ListRoutesReply) String() string {
 func (*ListRoutesReply) ProtoMessage() {}
 
 func (x *ListRoutesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[17]
+	mi := &file_admin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1267,7 +1415,7 @@ func (x *ListRoutesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRoutesReply.ProtoReflect.Descriptor instead.
 func (*ListRoutesReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{17}
+	return file_admin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListRoutesReply) GetRoutes() []*Route {
@@ -1295,7 +1443,7 @@ type Route struct {
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_admin_proto_msgTypes[18]
+	mi := &file_admin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1307,7 +1455,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[18]
+	mi := &file_admin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1320,7 +1468,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{18}
+	return file_admin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Route) GetFilter() string {
@@ -1353,7 +1501,7 @@ type ListFiguresRequest struct {
 
 func (x *ListFiguresRequest) Reset() {
 	*x = ListFiguresRequest{}
-	mi := &file_admin_proto_msgTypes[19]
+	mi := &file_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1365,7 +1513,7 @@ func (x *ListFiguresRequest) String() string {
 func (*ListFiguresRequest) ProtoMessage() {}
 
 func (x *ListFiguresRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[19]
+	mi := &file_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1378,7 +1526,7 @@ func (x *ListFiguresRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFiguresRequest.ProtoReflect.Descriptor instead.
 func (*ListFiguresRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{19}
+	return file_admin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListFiguresRequest) GetFamily() ListFiguresRequest_Family {
@@ -1397,7 +1545,7 @@ type ListFiguresReply struct {
 
 func (x *ListFiguresReply) Reset() {
 	*x = ListFiguresReply{}
-	mi := &file_admin_proto_msgTypes[20]
+	mi := &file_admin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1409,7 +1557,7 @@ func (x *ListFiguresReply) String() string {
 func (*ListFiguresReply) ProtoMessage() {}
 
 func (x *ListFiguresReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[20]
+	mi := &file_admin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1422,7 +1570,7 @@ func (x *ListFiguresReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFiguresReply.ProtoReflect.Descriptor instead.
 func (*ListFiguresReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{20}
+	return file_admin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListFiguresReply) GetFigures() []*Figure {
@@ -1442,7 +1590,7 @@ type Figure struct {
 
 func (x *Figure) Reset() {
 	*x = Figure{}
-	mi := &file_admin_proto_msgTypes[21]
+	mi := &file_admin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1454,7 +1602,7 @@ func (x *Figure) String() string {
 func (*Figure) ProtoMessage() {}
 
 func (x *Figure) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[21]
+	mi := &file_admin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1467,7 +1615,7 @@ func (x *Figure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Figure.ProtoReflect.Descriptor instead.
 func (*Figure) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{21}
+	return file_admin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Figure) GetName() string {
@@ -1494,7 +1642,7 @@ type SetLogLevelRequest struct {
 
 func (x *SetLogLevelRequest) Reset() {
 	*x = SetLogLevelRequest{}
-	mi := &file_admin_proto_msgTypes[22]
+	mi := &file_admin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1506,7 +1654,7 @@ func (x *SetLogLevelRequest) String() string {
 func (*SetLogLevelRequest) ProtoMessage() {}
 
 func (x *SetLogLevelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[22]
+	mi := &file_admin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1519,7 +1667,7 @@ func (x *SetLogLevelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLogLevelRequest.ProtoReflect.Descriptor instead.
 func (*SetLogLevelRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{22}
+	return file_admin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SetLogLevelRequest) GetLogger() string {
@@ -1545,7 +1693,7 @@ type SetLogLevelReply struct {
 
 func (x *SetLogLevelReply) Reset() {
 	*x = SetLogLevelReply{}
-	mi := &file_admin_proto_msgTypes[23]
+	mi := &file_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1557,7 +1705,7 @@ func (x *SetLogLevelReply) String() string {
 func (*SetLogLevelReply) ProtoMessage() {}
 
 func (x *SetLogLevelReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[23]
+	mi := &file_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1570,7 +1718,7 @@ func (x *SetLogLevelReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLogLevelReply.ProtoReflect.Descriptor instead.
 func (*SetLogLevelReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{23}
+	return file_admin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SetLogLevelReply) GetLevels() map[string]string {
@@ -1589,7 +1737,7 @@ type ListAlarmsRequest struct {
 
 func (x *ListAlarmsRequest) Reset() {
 	*x = ListAlarmsRequest{}
-	mi := &file_admin_proto_msgTypes[24]
+	mi := &file_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1601,7 +1749,7 @@ func (x *ListAlarmsRequest) String() string {
 func (*ListAlarmsRequest) ProtoMessage() {}
 
 func (x *ListAlarmsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[24]
+	mi := &file_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1614,7 +1762,7 @@ func (x *ListAlarmsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAlarmsRequest.ProtoReflect.Descriptor instead.
 func (*ListAlarmsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{24}
+	return file_admin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListAlarmsRequest) GetPast() bool {
@@ -1633,7 +1781,7 @@ type ListAlarmsReply struct {
 
 func (x *ListAlarmsReply) Reset() {
 	*x = ListAlarmsReply{}
-	mi := &file_admin_proto_msgTypes[25]
+	mi := &file_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1645,7 +1793,7 @@ func (x *ListAlarmsReply) String() string {
 func (*ListAlarmsReply) ProtoMessage() {}
 
 func (x *ListAlarmsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[25]
+	mi := &file_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1658,7 +1806,7 @@ func (x *ListAlarmsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAlarmsReply.ProtoReflect.Descriptor instead.
 func (*ListAlarmsReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{25}
+	return file_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListAlarmsReply) GetAlarms() []*Alarm {
@@ -1680,7 +1828,7 @@ type Alarm struct {
 
 func (x *Alarm) Reset() {
 	*x = Alarm{}
-	mi := &file_admin_proto_msgTypes[26]
+	mi := &file_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1692,7 +1840,7 @@ func (x *Alarm) String() string {
 func (*Alarm) ProtoMessage() {}
 
 func (x *Alarm) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[26]
+	mi := &file_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1705,7 +1853,7 @@ func (x *Alarm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alarm.ProtoReflect.Descriptor instead.
 func (*Alarm) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{26}
+	return file_admin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Alarm) GetName() string {
@@ -1744,7 +1892,7 @@ type ListBansRequest struct {
 
 func (x *ListBansRequest) Reset() {
 	*x = ListBansRequest{}
-	mi := &file_admin_proto_msgTypes[27]
+	mi := &file_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1756,7 +1904,7 @@ func (x *ListBansRequest) String() string {
 func (*ListBansRequest) ProtoMessage() {}
 
 func (x *ListBansRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[27]
+	mi := &file_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1769,7 +1917,7 @@ func (x *ListBansRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBansRequest.ProtoReflect.Descriptor instead.
 func (*ListBansRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{27}
+	return file_admin_proto_rawDescGZIP(), []int{29}
 }
 
 type ListBansReply struct {
@@ -1781,7 +1929,7 @@ type ListBansReply struct {
 
 func (x *ListBansReply) Reset() {
 	*x = ListBansReply{}
-	mi := &file_admin_proto_msgTypes[28]
+	mi := &file_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1793,7 +1941,7 @@ func (x *ListBansReply) String() string {
 func (*ListBansReply) ProtoMessage() {}
 
 func (x *ListBansReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[28]
+	mi := &file_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1806,7 +1954,7 @@ func (x *ListBansReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBansReply.ProtoReflect.Descriptor instead.
 func (*ListBansReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{28}
+	return file_admin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListBansReply) GetBans() []*Ban {
@@ -1830,7 +1978,7 @@ type Ban struct {
 
 func (x *Ban) Reset() {
 	*x = Ban{}
-	mi := &file_admin_proto_msgTypes[29]
+	mi := &file_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1842,7 +1990,7 @@ func (x *Ban) String() string {
 func (*Ban) ProtoMessage() {}
 
 func (x *Ban) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[29]
+	mi := &file_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1855,7 +2003,7 @@ func (x *Ban) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ban.ProtoReflect.Descriptor instead.
 func (*Ban) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{29}
+	return file_admin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Ban) GetKind() string {
@@ -1910,7 +2058,7 @@ type DeleteBanRequest struct {
 
 func (x *DeleteBanRequest) Reset() {
 	*x = DeleteBanRequest{}
-	mi := &file_admin_proto_msgTypes[30]
+	mi := &file_admin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1922,7 +2070,7 @@ func (x *DeleteBanRequest) String() string {
 func (*DeleteBanRequest) ProtoMessage() {}
 
 func (x *DeleteBanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[30]
+	mi := &file_admin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1935,7 +2083,7 @@ func (x *DeleteBanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteBanRequest.ProtoReflect.Descriptor instead.
 func (*DeleteBanRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{30}
+	return file_admin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *DeleteBanRequest) GetKind() string {
@@ -1960,7 +2108,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_admin_proto_msgTypes[31]
+	mi := &file_admin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1972,7 +2120,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[31]
+	mi := &file_admin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1985,7 +2133,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{31}
+	return file_admin_proto_rawDescGZIP(), []int{33}
 }
 
 type StatusReply struct {
@@ -2002,7 +2150,7 @@ type StatusReply struct {
 
 func (x *StatusReply) Reset() {
 	*x = StatusReply{}
-	mi := &file_admin_proto_msgTypes[32]
+	mi := &file_admin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2014,7 +2162,7 @@ func (x *StatusReply) String() string {
 func (*StatusReply) ProtoMessage() {}
 
 func (x *StatusReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[32]
+	mi := &file_admin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2027,7 +2175,7 @@ func (x *StatusReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusReply.ProtoReflect.Descriptor instead.
 func (*StatusReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{32}
+	return file_admin_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *StatusReply) GetNode() string {
@@ -2084,7 +2232,7 @@ type Listener struct {
 
 func (x *Listener) Reset() {
 	*x = Listener{}
-	mi := &file_admin_proto_msgTypes[33]
+	mi := &file_admin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2096,7 +2244,7 @@ func (x *Listener) String() string {
 func (*Listener) ProtoMessage() {}
 
 func (x *Listener) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[33]
+	mi := &file_admin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2109,7 +2257,7 @@ func (x *Listener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listener.ProtoReflect.Descriptor instead.
 func (*Listener) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{33}
+	return file_admin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Listener) GetId() string {
@@ -2154,7 +2302,7 @@ type Counts struct {
 
 func (x *Counts) Reset() {
 	*x = Counts{}
-	mi := &file_admin_proto_msgTypes[34]
+	mi := &file_admin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2166,7 +2314,7 @@ func (x *Counts) String() string {
 func (*Counts) ProtoMessage() {}
 
 func (x *Counts) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[34]
+	mi := &file_admin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2179,7 +2327,7 @@ func (x *Counts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counts.ProtoReflect.Descriptor instead.
 func (*Counts) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{34}
+	return file_admin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Counts) GetConnections() int64 {
@@ -2232,7 +2380,7 @@ type ListPluginsRequest struct {
 
 func (x *ListPluginsRequest) Reset() {
 	*x = ListPluginsRequest{}
-	mi := &file_admin_proto_msgTypes[35]
+	mi := &file_admin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2244,7 +2392,7 @@ func (x *ListPluginsRequest) String() string {
 func (*ListPluginsRequest) ProtoMessage() {}
 
 func (x *ListPluginsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[35]
+	mi := &file_admin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2257,7 +2405,7 @@ func (x *ListPluginsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPluginsRequest.ProtoReflect.Descriptor instead.
 func (*ListPluginsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{35}
+	return file_admin_proto_rawDescGZIP(), []int{37}
 }
 
 type ListPluginsReply struct {
@@ -2269,7 +2417,7 @@ type ListPluginsReply struct {
 
 func (x *ListPluginsReply) Reset() {
 	*x = ListPluginsReply{}
-	mi := &file_admin_proto_msgTypes[36]
+	mi := &file_admin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2281,7 +2429,7 @@ func (x *ListPluginsReply) String() string {
 func (*ListPluginsReply) ProtoMessage() {}
 
 func (x *ListPluginsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[36]
+	mi := &file_admin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2294,7 +2442,7 @@ func (x *ListPluginsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPluginsReply.ProtoReflect.Descriptor instead.
 func (*ListPluginsReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{36}
+	return file_admin_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ListPluginsReply) GetPlugins() []*Plugin {
@@ -2323,7 +2471,7 @@ type Plugin struct {
 
 func (x *Plugin) Reset() {
 	*x = Plugin{}
-	mi := &file_admin_proto_msgTypes[37]
+	mi := &file_admin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2335,7 +2483,7 @@ func (x *Plugin) String() string {
 func (*Plugin) ProtoMessage() {}
 
 func (x *Plugin) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[37]
+	mi := &file_admin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2348,7 +2496,7 @@ func (x *Plugin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plugin.ProtoReflect.Descriptor instead.
 func (*Plugin) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{37}
+	return file_admin_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Plugin) GetName() string {
@@ -2458,7 +2606,7 @@ type PluginCost struct {
 
 func (x *PluginCost) Reset() {
 	*x = PluginCost{}
-	mi := &file_admin_proto_msgTypes[38]
+	mi := &file_admin_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2470,7 +2618,7 @@ func (x *PluginCost) String() string {
 func (*PluginCost) ProtoMessage() {}
 
 func (x *PluginCost) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[38]
+	mi := &file_admin_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2483,7 +2631,7 @@ func (x *PluginCost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PluginCost.ProtoReflect.Descriptor instead.
 func (*PluginCost) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{38}
+	return file_admin_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *PluginCost) GetEngine() string {
@@ -2649,7 +2797,7 @@ type PluginHookCost struct {
 
 func (x *PluginHookCost) Reset() {
 	*x = PluginHookCost{}
-	mi := &file_admin_proto_msgTypes[39]
+	mi := &file_admin_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2661,7 +2809,7 @@ func (x *PluginHookCost) String() string {
 func (*PluginHookCost) ProtoMessage() {}
 
 func (x *PluginHookCost) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[39]
+	mi := &file_admin_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2674,7 +2822,7 @@ func (x *PluginHookCost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PluginHookCost.ProtoReflect.Descriptor instead.
 func (*PluginHookCost) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{39}
+	return file_admin_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *PluginHookCost) GetHook() string {
@@ -2736,7 +2884,7 @@ type ChangePluginRequest struct {
 
 func (x *ChangePluginRequest) Reset() {
 	*x = ChangePluginRequest{}
-	mi := &file_admin_proto_msgTypes[40]
+	mi := &file_admin_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2748,7 +2896,7 @@ func (x *ChangePluginRequest) String() string {
 func (*ChangePluginRequest) ProtoMessage() {}
 
 func (x *ChangePluginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[40]
+	mi := &file_admin_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2761,7 +2909,7 @@ func (x *ChangePluginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangePluginRequest.ProtoReflect.Descriptor instead.
 func (*ChangePluginRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{40}
+	return file_admin_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ChangePluginRequest) GetChange() ChangePluginRequest_Change {
@@ -2786,7 +2934,7 @@ type ChangePluginReply struct {
 
 func (x *ChangePluginReply) Reset() {
 	*x = ChangePluginReply{}
-	mi := &file_admin_proto_msgTypes[41]
+	mi := &file_admin_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2798,7 +2946,7 @@ func (x *ChangePluginReply) String() string {
 func (*ChangePluginReply) ProtoMessage() {}
 
 func (x *ChangePluginReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[41]
+	mi := &file_admin_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2811,7 +2959,7 @@ func (x *ChangePluginReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangePluginReply.ProtoReflect.Descriptor instead.
 func (*ChangePluginReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{41}
+	return file_admin_proto_rawDescGZIP(), []int{43}
 }
 
 type CountClientsRequest struct {
@@ -2822,7 +2970,7 @@ type CountClientsRequest struct {
 
 func (x *CountClientsRequest) Reset() {
 	*x = CountClientsRequest{}
-	mi := &file_admin_proto_msgTypes[42]
+	mi := &file_admin_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2834,7 +2982,7 @@ func (x *CountClientsRequest) String() string {
 func (*CountClientsRequest) ProtoMessage() {}
 
 func (x *CountClientsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[42]
+	mi := &file_admin_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2847,7 +2995,7 @@ func (x *CountClientsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountClientsRequest.ProtoReflect.Descriptor instead.
 func (*CountClientsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{42}
+	return file_admin_proto_rawDescGZIP(), []int{44}
 }
 
 type CountClientsReply struct {
@@ -2859,7 +3007,7 @@ type CountClientsReply struct {
 
 func (x *CountClientsReply) Reset() {
 	*x = CountClientsReply{}
-	mi := &file_admin_proto_msgTypes[43]
+	mi := &file_admin_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2871,7 +3019,7 @@ func (x *CountClientsReply) String() string {
 func (*CountClientsReply) ProtoMessage() {}
 
 func (x *CountClientsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[43]
+	mi := &file_admin_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2884,7 +3032,7 @@ func (x *CountClientsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountClientsReply.ProtoReflect.Descriptor instead.
 func (*CountClientsReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{43}
+	return file_admin_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *CountClientsReply) GetCounts() *Counts {
@@ -2902,7 +3050,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_admin_proto_msgTypes[44]
+	mi := &file_admin_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2914,7 +3062,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[44]
+	mi := &file_admin_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2927,7 +3075,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{44}
+	return file_admin_proto_rawDescGZIP(), []int{46}
 }
 
 type StopReply struct {
@@ -2938,7 +3086,7 @@ type StopReply struct {
 
 func (x *StopReply) Reset() {
 	*x = StopReply{}
-	mi := &file_admin_proto_msgTypes[45]
+	mi := &file_admin_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2950,7 +3098,7 @@ func (x *StopReply) String() string {
 func (*StopReply) ProtoMessage() {}
 
 func (x *StopReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[45]
+	mi := &file_admin_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2963,14 +3111,24 @@ func (x *StopReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopReply.ProtoReflect.Descriptor instead.
 func (*StopReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{45}
+	return file_admin_proto_rawDescGZIP(), []int{47}
 }
 
 var File_admin_proto protoreflect.FileDescriptor
 
 const file_admin_proto_rawDesc = "" +
 	"\n" +
-	"\vadmin.proto\x12\x0fdunlin.admin.v1\"\xdb\x01\n" +
+	"\vadmin.proto\x12\x0fdunlin.admin.v1\"\xc9\x01\n" +
+	"\x14MaintainStoreRequest\x12D\n" +
+	"\x06action\x18\x01 \x01(\x0e2,.dunlin.admin.v1.MaintainStoreRequest.ActionR\x06action\x12\x10\n" +
+	"\x03dir\x18\x02 \x01(\tR\x03dir\"Y\n" +
+	"\x06Action\x12\x16\n" +
+	"\x12ACTION_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fACTION_CHECK\x10\x01\x12\x12\n" +
+	"\x0eACTION_COMPACT\x10\x02\x12\x11\n" +
+	"\rACTION_BACKUP\x10\x03\"(\n" +
+	"\x12MaintainStoreReply\x12\x12\n" +
+	"\x04keys\x18\x01 \x01(\x03R\x04keys\"\xdb\x01\n" +
 	"\x15ChangeListenerRequest\x12E\n" +
 	"\x06action\x18\x01 \x01(\x0e2-.dunlin.admin.v1.ChangeListenerRequest.ActionR\x06action\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x12\n" +
@@ -3189,7 +3347,7 @@ const file_admin_proto_rawDesc = "" +
 	"\x11CountClientsReply\x12/\n" +
 	"\x06counts\x18\x01 \x01(\v2\x17.dunlin.admin.v1.CountsR\x06counts\"\r\n" +
 	"\vStopRequest\"\v\n" +
-	"\tStopReply2\xae\r\n" +
+	"\tStopReply2\x8b\x0e\n" +
 	"\x05Admin\x12F\n" +
 	"\x06Status\x12\x1e.dunlin.admin.v1.StatusRequest\x1a\x1c.dunlin.admin.v1.StatusReply\x12U\n" +
 	"\vListPlugins\x12#.dunlin.admin.v1.ListPluginsRequest\x1a!.dunlin.admin.v1.ListPluginsReply\x12X\n" +
@@ -3216,7 +3374,8 @@ const file_admin_proto_rawDesc = "" +
 	"\x0eChangeListener\x12&.dunlin.admin.v1.ChangeListenerRequest\x1a\x15.dunlin.admin.v1.Done\x12R\n" +
 	"\n" +
 	"ShowConfig\x12\".dunlin.admin.v1.ShowConfigRequest\x1a .dunlin.admin.v1.ShowConfigReply\x12X\n" +
-	"\fReloadConfig\x12$.dunlin.admin.v1.ReloadConfigRequest\x1a\".dunlin.admin.v1.ReloadConfigReplyB/Z-github.com/dunlinmq/dunlin/core/admin/adminpbb\x06proto3"
+	"\fReloadConfig\x12$.dunlin.admin.v1.ReloadConfigRequest\x1a\".dunlin.admin.v1.ReloadConfigReply\x12[\n" +
+	"\rMaintainStore\x12%.dunlin.admin.v1.MaintainStoreRequest\x1a#.dunlin.admin.v1.MaintainStoreReplyB/Z-github.com/dunlinmq/dunlin/core/admin/adminpbb\x06proto3"
 
 var (
 	file_admin_proto_rawDescOnce sync.Once
@@ -3230,129 +3389,135 @@ func file_admin_proto_rawDescGZIP() []byte {
 	return file_admin_proto_rawDescData
 }
 
-var file_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
+var file_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
 var file_admin_proto_goTypes = []any{
-	(ChangeListenerRequest_Action)(0), // 0: dunlin.admin.v1.ChangeListenerRequest.Action
-	(ListFiguresRequest_Family)(0),    // 1: dunlin.admin.v1.ListFiguresRequest.Family
-	(ChangePluginRequest_Change)(0),   // 2: dunlin.admin.v1.ChangePluginRequest.Change
-	(*ChangeListenerRequest)(nil),     // 3: dunlin.admin.v1.ChangeListenerRequest
-	(*ShowConfigRequest)(nil),         // 4: dunlin.admin.v1.ShowConfigRequest
-	(*ShowConfigReply)(nil),           // 5: dunlin.admin.v1.ShowConfigReply
-	(*ConfigValue)(nil),               // 6: dunlin.admin.v1.ConfigValue
-	(*ReloadConfigRequest)(nil),       // 7: dunlin.admin.v1.ReloadConfigRequest
-	(*ReloadConfigReply)(nil),         // 8: dunlin.admin.v1.ReloadConfigReply
-	(*Done)(nil),                      // 9: dunlin.admin.v1.Done
-	(*ClientRequest)(nil),             // 10: dunlin.admin.v1.ClientRequest
-	(*ListClientsRequest)(nil),        // 11: dunlin.admin.v1.ListClientsRequest
-	(*ListClientsReply)(nil),          // 12: dunlin.admin.v1.ListClientsReply
-	(*ClientInfo)(nil),                // 13: dunlin.admin.v1.ClientInfo
-	(*SessionFigures)(nil),            // 14: dunlin.admin.v1.SessionFigures
-	(*ListSubscriptionsRequest)(nil),  // 15: dunlin.admin.v1.ListSubscriptionsRequest
-	(*ListSubscriptionsReply)(nil),    // 16: dunlin.admin.v1.ListSubscriptionsReply
-	(*Subscription)(nil),              // 17: dunlin.admin.v1.Subscription
-	(*ChangeSubscriptionRequest)(nil), // 18: dunlin.admin.v1.ChangeSubscriptionRequest
-	(*ListRoutesRequest)(nil),         // 19: dunlin.admin.v1.ListRoutesRequest
-	(*ListRoutesReply)(nil),           // 20: dunlin.admin.v1.ListRoutesReply
-	(*Route)(nil),                     // 21: dunlin.admin.v1.Route
-	(*ListFiguresRequest)(nil),        // 22: dunlin.admin.v1.ListFiguresRequest
-	(*ListFiguresReply)(nil),          // 23: dunlin.admin.v1.ListFiguresReply
-	(*Figure)(nil),                    // 24: dunlin.admin.v1.Figure
-	(*SetLogLevelRequest)(nil),        // 25: dunlin.admin.v1.SetLogLevelRequest
-	(*SetLogLevelReply)(nil),          // 26: dunlin.admin.v1.SetLogLevelReply
-	(*ListAlarmsRequest)(nil),         // 27: dunlin.admin.v1.ListAlarmsRequest
-	(*ListAlarmsReply)(nil),           // 28: dunlin.admin.v1.ListAlarmsReply
-	(*Alarm)(nil),                     // 29: dunlin.admin.v1.Alarm
-	(*ListBansRequest)(nil),           // 30: dunlin.admin.v1.ListBansRequest
-	(*ListBansReply)(nil),             // 31: dunlin.admin.v1.ListBansReply
-	(*Ban)(nil),                       // 32: dunlin.admin.v1.Ban
-	(*DeleteBanRequest)(nil),          // 33: dunlin.admin.v1.DeleteBanRequest
-	(*StatusRequest)(nil),             // 34: dunlin.admin.v1.StatusRequest
-	(*StatusReply)(nil),               // 35: dunlin.admin.v1.StatusReply
-	(*Listener)(nil),                  // 36: dunlin.admin.v1.Listener
-	(*Counts)(nil),                    // 37: dunlin.admin.v1.Counts
-	(*ListPluginsRequest)(nil),        // 38: dunlin.admin.v1.ListPluginsRequest
-	(*ListPluginsReply)(nil),          // 39: dunlin.admin.v1.ListPluginsReply
-	(*Plugin)(nil),                    // 40: dunlin.admin.v1.Plugin
-	(*PluginCost)(nil),                // 41: dunlin.admin.v1.PluginCost
-	(*PluginHookCost)(nil),            // 42: dunlin.admin.v1.PluginHookCost
-	(*ChangePluginRequest)(nil),       // 43: dunlin.admin.v1.ChangePluginRequest
-	(*ChangePluginReply)(nil),         // 44: dunlin.admin.v1.ChangePluginReply
-	(*CountClientsRequest)(nil),       // 45: dunlin.admin.v1.CountClientsRequest
-	(*CountClientsReply)(nil),         // 46: dunlin.admin.v1.CountClientsReply
-	(*StopRequest)(nil),               // 47: dunlin.admin.v1.StopRequest
-	(*StopReply)(nil),                 // 48: dunlin.admin.v1.StopReply
-	nil,                               // 49: dunlin.admin.v1.SetLogLevelReply.LevelsEntry
-	nil,                               // 50: dunlin.admin.v1.PluginHookCost.VerdictsEntry
+	(MaintainStoreRequest_Action)(0),  // 0: dunlin.admin.v1.MaintainStoreRequest.Action
+	(ChangeListenerRequest_Action)(0), // 1: dunlin.admin.v1.ChangeListenerRequest.Action
+	(ListFiguresRequest_Family)(0),    // 2: dunlin.admin.v1.ListFiguresRequest.Family
+	(ChangePluginRequest_Change)(0),   // 3: dunlin.admin.v1.ChangePluginRequest.Change
+	(*MaintainStoreRequest)(nil),      // 4: dunlin.admin.v1.MaintainStoreRequest
+	(*MaintainStoreReply)(nil),        // 5: dunlin.admin.v1.MaintainStoreReply
+	(*ChangeListenerRequest)(nil),     // 6: dunlin.admin.v1.ChangeListenerRequest
+	(*ShowConfigRequest)(nil),         // 7: dunlin.admin.v1.ShowConfigRequest
+	(*ShowConfigReply)(nil),           // 8: dunlin.admin.v1.ShowConfigReply
+	(*ConfigValue)(nil),               // 9: dunlin.admin.v1.ConfigValue
+	(*ReloadConfigRequest)(nil),       // 10: dunlin.admin.v1.ReloadConfigRequest
+	(*ReloadConfigReply)(nil),         // 11: dunlin.admin.v1.ReloadConfigReply
+	(*Done)(nil),                      // 12: dunlin.admin.v1.Done
+	(*ClientRequest)(nil),             // 13: dunlin.admin.v1.ClientRequest
+	(*ListClientsRequest)(nil),        // 14: dunlin.admin.v1.ListClientsRequest
+	(*ListClientsReply)(nil),          // 15: dunlin.admin.v1.ListClientsReply
+	(*ClientInfo)(nil),                // 16: dunlin.admin.v1.ClientInfo
+	(*SessionFigures)(nil),            // 17: dunlin.admin.v1.SessionFigures
+	(*ListSubscriptionsRequest)(nil),  // 18: dunlin.admin.v1.ListSubscriptionsRequest
+	(*ListSubscriptionsReply)(nil),    // 19: dunlin.admin.v1.ListSubscriptionsReply
+	(*Subscription)(nil),              // 20: dunlin.admin.v1.Subscription
+	(*ChangeSubscriptionRequest)(nil), // 21: dunlin.admin.v1.ChangeSubscriptionRequest
+	(*ListRoutesRequest)(nil),         // 22: dunlin.admin.v1.ListRoutesRequest
+	(*ListRoutesReply)(nil),           // 23: dunlin.admin.v1.ListRoutesReply
+	(*Route)(nil),                     // 24: dunlin.admin.v1.Route
+	(*ListFiguresRequest)(nil),        // 25: dunlin.admin.v1.ListFiguresRequest
+	(*ListFiguresReply)(nil),          // 26: dunlin.admin.v1.ListFiguresReply
+	(*Figure)(nil),                    // 27: dunlin.admin.v1.Figure
+	(*SetLogLevelRequest)(nil),        // 28: dunlin.admin.v1.SetLogLevelRequest
+	(*SetLogLevelReply)(nil),          // 29: dunlin.admin.v1.SetLogLevelReply
+	(*ListAlarmsRequest)(nil),         // 30: dunlin.admin.v1.ListAlarmsRequest
+	(*ListAlarmsReply)(nil),           // 31: dunlin.admin.v1.ListAlarmsReply
+	(*Alarm)(nil),                     // 32: dunlin.admin.v1.Alarm
+	(*ListBansRequest)(nil),           // 33: dunlin.admin.v1.ListBansRequest
+	(*ListBansReply)(nil),             // 34: dunlin.admin.v1.ListBansReply
+	(*Ban)(nil),                       // 35: dunlin.admin.v1.Ban
+	(*DeleteBanRequest)(nil),          // 36: dunlin.admin.v1.DeleteBanRequest
+	(*StatusRequest)(nil),             // 37: dunlin.admin.v1.StatusRequest
+	(*StatusReply)(nil),               // 38: dunlin.admin.v1.StatusReply
+	(*Listener)(nil),                  // 39: dunlin.admin.v1.Listener
+	(*Counts)(nil),                    // 40: dunlin.admin.v1.Counts
+	(*ListPluginsRequest)(nil),        // 41: dunlin.admin.v1.ListPluginsRequest
+	(*ListPluginsReply)(nil),          // 42: dunlin.admin.v1.ListPluginsReply
+	(*Plugin)(nil),                    // 43: dunlin.admin.v1.Plugin
+	(*PluginCost)(nil),                // 44: dunlin.admin.v1.PluginCost
+	(*PluginHookCost)(nil),            // 45: dunlin.admin.v1.PluginHookCost
+	(*ChangePluginRequest)(nil),       // 46: dunlin.admin.v1.ChangePluginRequest
+	(*ChangePluginReply)(nil),         // 47: dunlin.admin.v1.ChangePluginReply
+	(*CountClientsRequest)(nil),       // 48: dunlin.admin.v1.CountClientsRequest
+	(*CountClientsReply)(nil),         // 49: dunlin.admin.v1.CountClientsReply
+	(*StopRequest)(nil),               // 50: dunlin.admin.v1.StopRequest
+	(*StopReply)(nil),                 // 51: dunlin.admin.v1.StopReply
+	nil,                               // 52: dunlin.admin.v1.SetLogLevelReply.LevelsEntry
+	nil,                               // 53: dunlin.admin.v1.PluginHookCost.VerdictsEntry
 }
 var file_admin_proto_depIdxs = []int32{
-	0,  // 0: dunlin.admin.v1.ChangeListenerRequest.action:type_name -> dunlin.admin.v1.ChangeListenerRequest.Action
-	6,  // 1: dunlin.admin.v1.ShowConfigReply.values:type_name -> dunlin.admin.v1.ConfigValue
-	13, // 2: dunlin.admin.v1.ListClientsReply.clients:type_name -> dunlin.admin.v1.ClientInfo
-	14, // 3: dunlin.admin.v1.ClientInfo.session:type_name -> dunlin.admin.v1.SessionFigures
-	17, // 4: dunlin.admin.v1.ListSubscriptionsReply.subscriptions:type_name -> dunlin.admin.v1.Subscription
-	17, // 5: dunlin.admin.v1.ChangeSubscriptionRequest.subscription:type_name -> dunlin.admin.v1.Subscription
-	21, // 6: dunlin.admin.v1.ListRoutesReply.routes:type_name -> dunlin.admin.v1.Route
-	1,  // 7: dunlin.admin.v1.ListFiguresRequest.family:type_name -> dunlin.admin.v1.ListFiguresRequest.Family
-	24, // 8: dunlin.admin.v1.ListFiguresReply.figures:type_name -> dunlin.admin.v1.Figure
-	49, // 9: dunlin.admin.v1.SetLogLevelReply.levels:type_name -> dunlin.admin.v1.SetLogLevelReply.LevelsEntry
-	29, // 10: dunlin.admin.v1.ListAlarmsReply.alarms:type_name -> dunlin.admin.v1.Alarm
-	32, // 11: dunlin.admin.v1.ListBansReply.bans:type_name -> dunlin.admin.v1.Ban
-	36, // 12: dunlin.admin.v1.StatusReply.listeners:type_name -> dunlin.admin.v1.Listener
-	37, // 13: dunlin.admin.v1.StatusReply.counts:type_name -> dunlin.admin.v1.Counts
-	40, // 14: dunlin.admin.v1.ListPluginsReply.plugins:type_name -> dunlin.admin.v1.Plugin
-	41, // 15: dunlin.admin.v1.Plugin.cost:type_name -> dunlin.admin.v1.PluginCost
-	42, // 16: dunlin.admin.v1.PluginCost.hooks:type_name -> dunlin.admin.v1.PluginHookCost
-	50, // 17: dunlin.admin.v1.PluginHookCost.verdicts:type_name -> dunlin.admin.v1.PluginHookCost.VerdictsEntry
-	2,  // 18: dunlin.admin.v1.ChangePluginRequest.change:type_name -> dunlin.admin.v1.ChangePluginRequest.Change
-	37, // 19: dunlin.admin.v1.CountClientsReply.counts:type_name -> dunlin.admin.v1.Counts
-	34, // 20: dunlin.admin.v1.Admin.Status:input_type -> dunlin.admin.v1.StatusRequest
-	38, // 21: dunlin.admin.v1.Admin.ListPlugins:input_type -> dunlin.admin.v1.ListPluginsRequest
-	43, // 22: dunlin.admin.v1.Admin.ChangePlugin:input_type -> dunlin.admin.v1.ChangePluginRequest
-	45, // 23: dunlin.admin.v1.Admin.CountClients:input_type -> dunlin.admin.v1.CountClientsRequest
-	47, // 24: dunlin.admin.v1.Admin.Stop:input_type -> dunlin.admin.v1.StopRequest
-	11, // 25: dunlin.admin.v1.Admin.ListClients:input_type -> dunlin.admin.v1.ListClientsRequest
-	10, // 26: dunlin.admin.v1.Admin.ShowClient:input_type -> dunlin.admin.v1.ClientRequest
-	10, // 27: dunlin.admin.v1.Admin.KickClient:input_type -> dunlin.admin.v1.ClientRequest
-	10, // 28: dunlin.admin.v1.Admin.CleanACLCache:input_type -> dunlin.admin.v1.ClientRequest
-	15, // 29: dunlin.admin.v1.Admin.ListSubscriptions:input_type -> dunlin.admin.v1.ListSubscriptionsRequest
-	18, // 30: dunlin.admin.v1.Admin.ChangeSubscription:input_type -> dunlin.admin.v1.ChangeSubscriptionRequest
-	19, // 31: dunlin.admin.v1.Admin.ListRoutes:input_type -> dunlin.admin.v1.ListRoutesRequest
-	22, // 32: dunlin.admin.v1.Admin.ListFigures:input_type -> dunlin.admin.v1.ListFiguresRequest
-	25, // 33: dunlin.admin.v1.Admin.SetLogLevel:input_type -> dunlin.admin.v1.SetLogLevelRequest
-	27, // 34: dunlin.admin.v1.Admin.ListAlarms:input_type -> dunlin.admin.v1.ListAlarmsRequest
-	30, // 35: dunlin.admin.v1.Admin.ListBans:input_type -> dunlin.admin.v1.ListBansRequest
-	32, // 36: dunlin.admin.v1.Admin.AddBan:input_type -> dunlin.admin.v1.Ban
-	33, // 37: dunlin.admin.v1.Admin.DeleteBan:input_type -> dunlin.admin.v1.DeleteBanRequest
-	3,  // 38: dunlin.admin.v1.Admin.ChangeListener:input_type -> dunlin.admin.v1.ChangeListenerRequest
-	4,  // 39: dunlin.admin.v1.Admin.ShowConfig:input_type -> dunlin.admin.v1.ShowConfigRequest
-	7,  // 40: dunlin.admin.v1.Admin.ReloadConfig:input_type -> dunlin.admin.v1.ReloadConfigRequest
-	35, // 41: dunlin.admin.v1.Admin.Status:output_type -> dunlin.admin.v1.StatusReply
-	39, // 42: dunlin.admin.v1.Admin.ListPlugins:output_type -> dunlin.admin.v1.ListPluginsReply
-	44, // 43: dunlin.admin.v1.Admin.ChangePlugin:output_type -> dunlin.admin.v1.ChangePluginReply
-	46, // 44: dunlin.admin.v1.Admin.CountClients:output_type -> dunlin.admin.v1.CountClientsReply
-	48, // 45: dunlin.admin.v1.Admin.Stop:output_type -> dunlin.admin.v1.StopReply
-	12, // 46: dunlin.admin.v1.Admin.ListClients:output_type -> dunlin.admin.v1.ListClientsReply
-	13, // 47: dunlin.admin.v1.Admin.ShowClient:output_type -> dunlin.admin.v1.ClientInfo
-	9,  // 48: dunlin.admin.v1.Admin.KickClient:output_type -> dunlin.admin.v1.Done
-	9,  // 49: dunlin.admin.v1.Admin.CleanACLCache:output_type -> dunlin.admin.v1.Done
-	16, // 50: dunlin.admin.v1.Admin.ListSubscriptions:output_type -> dunlin.admin.v1.ListSubscriptionsReply
-	9,  // 51: dunlin.admin.v1.Admin.ChangeSubscription:output_type -> dunlin.admin.v1.Done
-	20, // 52: dunlin.admin.v1.Admin.ListRoutes:output_type -> dunlin.admin.v1.ListRoutesReply
-	23, // 53: dunlin.admin.v1.Admin.ListFigures:output_type -> dunlin.admin.v1.ListFiguresReply
-	26, // 54: dunlin.admin.v1.Admin.SetLogLevel:output_type -> dunlin.admin.v1.SetLogLevelReply
-	28, // 55: dunlin.admin.v1.Admin.ListAlarms:output_type -> dunlin.admin.v1.ListAlarmsReply
-	31, // 56: dunlin.admin.v1.Admin.ListBans:output_type -> dunlin.admin.v1.ListBansReply
-	9,  // 57: dunlin.admin.v1.Admin.AddBan:output_type -> dunlin.admin.v1.Done
-	9,  // 58: dunlin.admin.v1.Admin.DeleteBan:output_type -> dunlin.admin.v1.Done
-	9,  // 59: dunlin.admin.v1.Admin.ChangeListener:output_type -> dunlin.admin.v1.Done
-	5,  // 60: dunlin.admin.v1.Admin.ShowConfig:output_type -> dunlin.admin.v1.ShowConfigReply
-	8,  // 61: dunlin.admin.v1.Admin.ReloadConfig:output_type -> dunlin.admin.v1.ReloadConfigReply
-	41, // [41:62] is the sub-list for method output_type
-	20, // [20:41] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	0,  // 0: dunlin.admin.v1.MaintainStoreRequest.action:type_name -> dunlin.admin.v1.MaintainStoreRequest.Action
+	1,  // 1: dunlin.admin.v1.ChangeListenerRequest.action:type_name -> dunlin.admin.v1.ChangeListenerRequest.Action
+	9,  // 2: dunlin.admin.v1.ShowConfigReply.values:type_name -> dunlin.admin.v1.ConfigValue
+	16, // 3: dunlin.admin.v1.ListClientsReply.clients:type_name -> dunlin.admin.v1.ClientInfo
+	17, // 4: dunlin.admin.v1.ClientInfo.session:type_name -> dunlin.admin.v1.SessionFigures
+	20, // 5: dunlin.admin.v1.ListSubscriptionsReply.subscriptions:type_name -> dunlin.admin.v1.Subscription
+	20, // 6: dunlin.admin.v1.ChangeSubscriptionRequest.subscription:type_name -> dunlin.admin.v1.Subscription
+	24, // 7: dunlin.admin.v1.ListRoutesReply.routes:type_name -> dunlin.admin.v1.Route
+	2,  // 8: dunlin.admin.v1.ListFiguresRequest.family:type_name -> dunlin.admin.v1.ListFiguresRequest.Family
+	27, // 9: dunlin.admin.v1.ListFiguresReply.figures:type_name -> dunlin.admin.v1.Figure
+	52, // 10: dunlin.admin.v1.SetLogLevelReply.levels:type_name -> dunlin.admin.v1.SetLogLevelReply.LevelsEntry
+	32, // 11: dunlin.admin.v1.ListAlarmsReply.alarms:type_name -> dunlin.admin.v1.Alarm
+	35, // 12: dunlin.admin.v1.ListBansReply.bans:type_name -> dunlin.admin.v1.Ban
+	39, // 13: dunlin.admin.v1.StatusReply.listeners:type_name -> dunlin.admin.v1.Listener
+	40, // 14: dunlin.admin.v1.StatusReply.counts:type_name -> dunlin.admin.v1.Counts
+	43, // 15: dunlin.admin.v1.ListPluginsReply.plugins:type_name -> dunlin.admin.v1.Plugin
+	44, // 16: dunlin.admin.v1.Plugin.cost:type_name -> dunlin.admin.v1.PluginCost
+	45, // 17: dunlin.admin.v1.PluginCost.hooks:type_name -> dunlin.admin.v1.PluginHookCost
+	53, // 18: dunlin.admin.v1.PluginHookCost.verdicts:type_name -> dunlin.admin.v1.PluginHookCost.VerdictsEntry
+	3,  // 19: dunlin.admin.v1.ChangePluginRequest.change:type_name -> dunlin.admin.v1.ChangePluginRequest.Change
+	40, // 20: dunlin.admin.v1.CountClientsReply.counts:type_name -> dunlin.admin.v1.Counts
+	37, // 21: dunlin.admin.v1.Admin.Status:input_type -> dunlin.admin.v1.StatusRequest
+	41, // 22: dunlin.admin.v1.Admin.ListPlugins:input_type -> dunlin.admin.v1.ListPluginsRequest
+	46, // 23: dunlin.admin.v1.Admin.ChangePlugin:input_type -> dunlin.admin.v1.ChangePluginRequest
+	48, // 24: dunlin.admin.v1.Admin.CountClients:input_type -> dunlin.admin.v1.CountClientsRequest
+	50, // 25: dunlin.admin.v1.Admin.Stop:input_type -> dunlin.admin.v1.StopRequest
+	14, // 26: dunlin.admin.v1.Admin.ListClients:input_type -> dunlin.admin.v1.ListClientsRequest
+	13, // 27: dunlin.admin.v1.Admin.ShowClient:input_type -> dunlin.admin.v1.ClientRequest
+	13, // 28: dunlin.admin.v1.Admin.KickClient:input_type -> dunlin.admin.v1.ClientRequest
+	13, // 29: dunlin.admin.v1.Admin.CleanACLCache:input_type -> dunlin.admin.v1.ClientRequest
+	18, // 30: dunlin.admin.v1.Admin.ListSubscriptions:input_type -> dunlin.admin.v1.ListSubscriptionsRequest
+	21, // 31: dunlin.admin.v1.Admin.ChangeSubscription:input_type -> dunlin.admin.v1.ChangeSubscriptionRequest
+	22, // 32: dunlin.admin.v1.Admin.ListRoutes:input_type -> dunlin.admin.v1.ListRoutesRequest
+	25, // 33: dunlin.admin.v1.Admin.ListFigures:input_type -> dunlin.admin.v1.ListFiguresRequest
+	28, // 34: dunlin.admin.v1.Admin.SetLogLevel:input_type -> dunlin.admin.v1.SetLogLevelRequest
+	30, // 35: dunlin.admin.v1.Admin.ListAlarms:input_type -> dunlin.admin.v1.ListAlarmsRequest
+	33, // 36: dunlin.admin.v1.Admin.ListBans:input_type -> dunlin.admin.v1.ListBansRequest
+	35, // 37: dunlin.admin.v1.Admin.AddBan:input_type -> dunlin.admin.v1.Ban
+	36, // 38: dunlin.admin.v1.Admin.DeleteBan:input_type -> dunlin.admin.v1.DeleteBanRequest
+	6,  // 39: dunlin.admin.v1.Admin.ChangeListener:input_type -> dunlin.admin.v1.ChangeListenerRequest
+	7,  // 40: dunlin.admin.v1.Admin.ShowConfig:input_type -> dunlin.admin.v1.ShowConfigRequest
+	10, // 41: dunlin.admin.v1.Admin.ReloadConfig:input_type -> dunlin.admin.v1.ReloadConfigRequest
+	4,  // 42: dunlin.admin.v1.Admin.MaintainStore:input_type -> dunlin.admin.v1.MaintainStoreRequest
+	38, // 43: dunlin.admin.v1.Admin.Status:output_type -> dunlin.admin.v1.StatusReply
+	42, // 44: dunlin.admin.v1.Admin.ListPlugins:output_type -> dunlin.admin.v1.ListPluginsReply
+	47, // 45: dunlin.admin.v1.Admin.ChangePlugin:output_type -> dunlin.admin.v1.ChangePluginReply
+	49, // 46: dunlin.admin.v1.Admin.CountClients:output_type -> dunlin.admin.v1.CountClientsReply
+	51, // 47: dunlin.admin.v1.Admin.Stop:output_type -> dunlin.admin.v1.StopReply
+	15, // 48: dunlin.admin.v1.Admin.ListClients:output_type -> dunlin.admin.v1.ListClientsReply
+	16, // 49: dunlin.admin.v1.Admin.ShowClient:output_type -> dunlin.admin.v1.ClientInfo
+	12, // 50: dunlin.admin.v1.Admin.KickClient:output_type -> dunlin.admin.v1.Done
+	12, // 51: dunlin.admin.v1.Admin.CleanACLCache:output_type -> dunlin.admin.v1.Done
+	19, // 52: dunlin.admin.v1.Admin.ListSubscriptions:output_type -> dunlin.admin.v1.ListSubscriptionsReply
+	12, // 53: dunlin.admin.v1.Admin.ChangeSubscription:output_type -> dunlin.admin.v1.Done
+	23, // 54: dunlin.admin.v1.Admin.ListRoutes:output_type -> dunlin.admin.v1.ListRoutesReply
+	26, // 55: dunlin.admin.v1.Admin.ListFigures:output_type -> dunlin.admin.v1.ListFiguresReply
+	29, // 56: dunlin.admin.v1.Admin.SetLogLevel:output_type -> dunlin.admin.v1.SetLogLevelReply
+	31, // 57: dunlin.admin.v1.Admin.ListAlarms:output_type -> dunlin.admin.v1.ListAlarmsReply
+	34, // 58: dunlin.admin.v1.Admin.ListBans:output_type -> dunlin.admin.v1.ListBansReply
+	12, // 59: dunlin.admin.v1.Admin.AddBan:output_type -> dunlin.admin.v1.Done
+	12, // 60: dunlin.admin.v1.Admin.DeleteBan:output_type -> dunlin.admin.v1.Done
+	12, // 61: dunlin.admin.v1.Admin.ChangeListener:output_type -> dunlin.admin.v1.Done
+	8,  // 62: dunlin.admin.v1.Admin.ShowConfig:output_type -> dunlin.admin.v1.ShowConfigReply
+	11, // 63: dunlin.admin.v1.Admin.ReloadConfig:output_type -> dunlin.admin.v1.ReloadConfigReply
+	5,  // 64: dunlin.admin.v1.Admin.MaintainStore:output_type -> dunlin.admin.v1.MaintainStoreReply
+	43, // [43:65] is the sub-list for method output_type
+	21, // [21:43] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
@@ -3365,8 +3530,8 @@ func file_admin_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   48,
+			NumEnums:      4,
+			NumMessages:   50,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -42,6 +42,7 @@ const (
 	Admin_ChangeListener_FullMethodName     = "/dunlin.admin.v1.Admin/ChangeListener"
 	Admin_ShowConfig_FullMethodName         = "/dunlin.admin.v1.Admin/ShowConfig"
 	Admin_ReloadConfig_FullMethodName       = "/dunlin.admin.v1.Admin/ReloadConfig"
+	Admin_MaintainStore_FullMethodName      = "/dunlin.admin.v1.Admin/MaintainStore"
 )
 
 // AdminClient is the client API for Admin service.
@@ -94,6 +95,10 @@ type AdminClient interface {
 	ShowConfig(ctx context.Context, in *ShowConfigRequest, opts ...grpc.CallOption) (*ShowConfigReply, error)
 	// ReloadConfig applies the files anew, or nothing. FAILED_PRECONDITION.
 	ReloadConfig(ctx context.Context, in *ReloadConfigRequest, opts ...grpc.CallOption) (*ReloadConfigReply, error)
+	// MaintainStore checks, compacts or backs up the store while it is in use.
+	// FAILED_PRECONDITION: the directory of a backup exists, or the store is read
+	// only.
+	MaintainStore(ctx context.Context, in *MaintainStoreRequest, opts ...grpc.CallOption) (*MaintainStoreReply, error)
 }
 
 type adminClient struct {
@@ -314,6 +319,16 @@ func (c *adminClient) ReloadConfig(ctx context.Context, in *ReloadConfigRequest,
 	return out, nil
 }
 
+func (c *adminClient) MaintainStore(ctx context.Context, in *MaintainStoreRequest, opts ...grpc.CallOption) (*MaintainStoreReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MaintainStoreReply)
+	err := c.cc.Invoke(ctx, Admin_MaintainStore_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdminServer is the server API for Admin service.
 // All implementations must embed UnimplementedAdminServer
 // for forward compatibility.
@@ -364,6 +379,10 @@ type AdminServer interface {
 	ShowConfig(context.Context, *ShowConfigRequest) (*ShowConfigReply, error)
 	// ReloadConfig applies the files anew, or nothing. FAILED_PRECONDITION.
 	ReloadConfig(context.Context, *ReloadConfigRequest) (*ReloadConfigReply, error)
+	// MaintainStore checks, compacts or backs up the store while it is in use.
+	// FAILED_PRECONDITION: the directory of a backup exists, or the store is read
+	// only.
+	MaintainStore(context.Context, *MaintainStoreRequest) (*MaintainStoreReply, error)
 	mustEmbedUnimplementedAdminServer()
 }
 
@@ -436,6 +455,9 @@ func (UnimplementedAdminServer) ShowConfig(context.Context, *ShowConfigRequest) 
 }
 func (UnimplementedAdminServer) ReloadConfig(context.Context, *ReloadConfigRequest) (*ReloadConfigReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReloadConfig not implemented")
+}
+func (UnimplementedAdminServer) MaintainStore(context.Context, *MaintainStoreRequest) (*MaintainStoreReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method MaintainStore not implemented")
 }
 func (UnimplementedAdminServer) mustEmbedUnimplementedAdminServer() {}
 func (UnimplementedAdminServer) testEmbeddedByValue()               {}
@@ -836,6 +858,24 @@ func _Admin_ReloadConfig_Handler(srv interface{}, ctx context.Context, dec func(
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_MaintainStore_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MaintainStoreRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).MaintainStore(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_MaintainStore_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).MaintainStore(ctx, req.(*MaintainStoreRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Admin_ServiceDesc is the grpc.ServiceDesc for Admin service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -926,6 +966,10 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ReloadConfig",
 			Handler:    _Admin_ReloadConfig_Handler,
+		},
+		{
+			MethodName: "MaintainStore",
+			Handler:    _Admin_MaintainStore_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
