@@ -17,7 +17,7 @@ import (
 
 // plugin is the tool of plugin authors; `ctl plugins` steers a node's plugins.
 func (a *app) plugin() *cobra.Command {
-	return group("plugin", "Make, test and install plugins", a.pluginNew(), a.pluginBuild(), a.pluginTest())
+	return group("plugin", "Make, test and install plugins", a.pluginNew(), a.pluginBuild(), a.pluginTest(), a.pluginConform(), a.pluginBench())
 }
 
 // target is where the commands find the plugin.

@@ -27,9 +27,11 @@ var verbs = map[string]verb{
 	"cert dev":     {example: "cert dev --host broker.example.org"},
 	"version":      {example: "version"},
 
-	"plugin new":   {example: "plugin new acme --lang rust --example acl", args: []completer{nothing}},
-	"plugin build": {example: "plugin build plugins/acme --out build/plugins"},
-	"plugin test":  {example: "plugin test build/acme/acme.wasm scenario.toml -o json"},
+	"plugin new":     {example: "plugin new acme --lang rust --example acl", args: []completer{nothing}},
+	"plugin build":   {example: "plugin build plugins/acme --out build/plugins"},
+	"plugin conform": {example: "plugin conform build/acme scenario.toml"},
+	"plugin bench":   {example: "plugin bench build/acme scenario.toml --time 2s"},
+	"plugin test":    {example: "plugin test build/acme/acme.wasm scenario.toml -o json"},
 
 	"ctl status":         {example: "ctl status -o wide"},
 	"ctl broker":         {example: "ctl broker"},
