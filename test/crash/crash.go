@@ -208,6 +208,7 @@ func settle(ctx context.Context, writing, kept *sync.WaitGroup, writers []*write
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	least := int64(-1)
 	for until := time.Now().Add(patience); time.Now().Before(until); {
 		owed := int64(0)
 		for _, r := range readers {
@@ -215,6 +216,9 @@ func settle(ctx context.Context, writing, kept *sync.WaitGroup, writers []*write
 		}
 		if owed == 0 {
 			return nil
+		}
+		if least < 0 || owed < least {
+			least, until = owed, time.Now().Add(patience) // it goes on
 		}
 		if err := wait(ctx, 20*time.Millisecond); err != nil {
 			return err
