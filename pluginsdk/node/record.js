@@ -27,8 +27,9 @@ class Record {
     if (off < head || off + size > this.bytes.length) return undefined;
     return this.bytes.subarray(off, off + size);
   }
+  // An absent text reads as empty.
+  text(n) { const b = this.lookup(n); return b ? b.toString("utf8") : ""; }
   // undefined when absent.
-  text(n) { const b = this.lookup(n); return b && b.toString("utf8"); }
   u32(n) { const b = this.lookup(n); return b && b.length === 4 ? b.readUInt32LE(0) : undefined; }
   u64(n) { const b = this.lookup(n); return b && b.length === 8 ? b.readBigUInt64LE(0) : undefined; }
 }

@@ -11,7 +11,7 @@ serve({
   configure(config) { users = config; },
   authenticate(e) {
     const user = e.username;
-    if (user === undefined || !Object.hasOwn(users, user)) return undefined; // Next: not mine
+    if (!Object.hasOwn(users, user)) return undefined; // Next: not mine
     if (!crypto.timingSafeEqual(hash(e.password ?? ""), hash(users[user]))) {
       return { action: Action.deny, reason: Reason.badUserOrPassword, text: "wrong password" };
     }

@@ -31,9 +31,8 @@ class Record:
         return bytes(self._data[off:off + size])
 
     def text(self, n):
-        """The text of slot n; None when it is absent."""
-        b = self.lookup(n)
-        return None if b is None else b.decode("utf-8", "replace")
+        """The text of slot n; an absent slot reads as empty."""
+        return (self.lookup(n) or b"").decode("utf-8", "replace")
 
     def u32(self, n):
         b = self.lookup(n)
