@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/xdg-go/scram"
@@ -142,6 +143,14 @@ func TestSCRAM(t *testing.T) {
 	b.ctl("plugins", "reload", "auth_scram")
 	if code := b.scram(t, "bob", "brush").login("c4"); code.Failed() {
 		t.Errorf("a new user: %v", code)
+	}
+	add := b.dunlin("ctl", "users", "add", "carl")
+	add.Stdin = strings.NewReader("charcoal\n")
+	if out, err := add.CombinedOutput(); err != nil || string(out) != "ok\n" {
+		t.Errorf("ctl users add: %v\n%s", err, out)
+	}
+	if code := b.scram(t, "carl", "charcoal").login("c5"); code.Failed() {
+		t.Errorf("a user that ctl has added: %v", code)
 	}
 	if code := c.again(t, "ann", "pencil"); code != packet.NotAuthorized {
 		t.Errorf("re-authentication of a user that is gone: %v", code)

@@ -64,6 +64,11 @@ var verbs = map[string]verb{
 	"ctl plugins enable":  {example: "ctl plugins enable retainer", args: []completer{pluginsFound}},
 	"ctl plugins disable": {example: "ctl plugins disable retainer", args: []completer{pluginsLoaded}},
 
+	"ctl users list":   {example: "ctl users list -o json"},
+	"ctl users add":    {example: "ctl users add sensor-7"},
+	"ctl users passwd": {example: "ctl users passwd sensor-7"},
+	"ctl users del":    {example: "ctl users del sensor-7"},
+
 	"ctl banned list": {example: "ctl banned list"},
 	"ctl banned add":  {example: "ctl banned add peerhost 192.0.2.0/24 --reason noisy --for 10m", args: []completer{words("clientid", "username", "peerhost")}},
 	"ctl banned del":  {example: "ctl banned del peerhost 192.0.2.0/24", args: []completer{words("clientid", "username", "peerhost"), bans}},
