@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dunlinmq/dunlin/plugins/rule_engine/buffer"
+	"github.com/dunlinmq/dunlin/plugins/rule_engine/params"
 )
 
 // Item is one result on its way.
@@ -30,6 +31,20 @@ type Driver interface {
 	// Close ends the connections.
 	Close() error
 }
+
+// Resource is a driver that actions are bound to: each says what becomes of its
+// rows.
+type Resource interface {
+	Driver
+	// Bind makes the driver ready for items of the action, or says what is wrong
+	// with its parameters. It may replace an earlier one.
+	Bind(action string, p *params.Params) error
+	// Unbind forgets the action. Items of it that still wait are refused.
+	Unbind(action string)
+}
+
+// ErrUnbound is why an item is refused whose action is gone.
+var ErrUnbound = errors.New("the action does not exist any more")
 
 // Bad says that items were refused for what they are, so that to try again is
 // vain: a row that breaks a constraint, a payload that is too large. All other
