@@ -19,13 +19,15 @@ type receiver struct {
 	dups int
 }
 
-// lost is how many answers at the end of a connection do not reach the broker.
+// lost is how many answers at the end of a connection do not reach the broker:
+// fewer than its window holds, so that packets come until all have been lost.
 const lost = 20
 
-// take reads from c until the number to has come, or until stop messages have
-// come on this connection; the last answers are lost.
+// take reads from c until the number to has come, or until answers are lost, to
+// PUBLISH and PUBREL alike, from where some stop messages have come on this
+// connection.
 func (r *receiver) take(c *client, to, stop int) error {
-	for n := 0; r.next < to && n < stop; {
+	for n, unanswered := 0, 0; r.next < to && unanswered < lost; {
 		p, err := c.tryRead()
 		if err != nil {
 			return err
@@ -34,6 +36,8 @@ func (r *receiver) take(c *client, to, stop int) error {
 			if err := c.answer(p); err != nil {
 				return err
 			}
+		} else {
+			unanswered++
 		}
 		switch p := p.(type) {
 		case *packet.Ack:
