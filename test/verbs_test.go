@@ -77,8 +77,21 @@ var ctlVerbs = []verbTest{
 	{"config show node.name", "dunlin@127.0.0.1", 0}, {"config show -o json", `"origin"`, 0}, {"config reload", "ok", 0},
 	{"vm", "memory/", 0}, {"vm memory -o json", "memory/", 0},
 	{"store info", "sessions", 0}, {"store info -o json", `"sessions": 1`, 0},
+	{"store check", "ok: ", 0}, {"store compact", "ok", 0}, {"store backup monday", "ok", 0}, {"store restore monday", "stop it first", 1},
 	{"mnesia", "sessions", 0}, {"mnesia -o json", `"sessions": 1`, 0},
+	{"users add u1", "ok", 0}, {"users list", "u1", 0}, {"users list -o json", `"name": "u1"`, 0}, {"users passwd u1", "ok", 0},
+	{"users del u1", "ok", 0}, {"users del u1", "u1", 3},
 	{"clients kick one", "ok", 0}, {"clients kick nobody", "not found", 3},
+}
+
+// Command lines of an author of a plugin, in this order.
+var pluginVerbs = []verbTest{
+	{"new acme --lang c", "made acme", 0}, {"new acme --lang c", "acme", 1},
+	{"build acme", "acme.wasm", 0}, {"build acme -o json", `"artefact"`, 0},
+	{"test acme/build/acme acme/scenario.toml", "ok: ", 0}, {"test acme/build/acme acme/scenario.toml -o json", "", 0},
+	{"conform acme/build/acme", "flat memory", 0}, {"conform acme/build/acme -o json", "flat memory", 0},
+	{"bench acme/build/acme acme/scenario.toml --time 20ms", "authenticate", 0},
+	{"bench acme/build/acme acme/scenario.toml --time 20ms -o json", `"ns_per_record"`, 0},
 }
 
 // TestEveryVerb runs every command and every verb of ctl, as text and as JSON.
@@ -106,12 +119,18 @@ func TestEveryVerb(t *testing.T) {
 	for _, v := range ctlVerbs {
 		v.run(b, "ctl "+v.line)
 	}
+	for _, v := range pluginVerbs {
+		v.run(life, "plugin "+v.line)
+	}
 	lines := []string{"foreground", "console"} // all tests run the one, TestConsole the other
 	for _, v := range lifeVerbs {
 		lines = append(lines, v.line)
 	}
 	for _, v := range ctlVerbs {
 		lines = append(lines, "ctl "+v.line)
+	}
+	for _, v := range pluginVerbs {
+		lines = append(lines, "plugin "+v.line)
 	}
 	tested(life, "", lines)
 }
@@ -124,6 +143,7 @@ func (v verbTest) run(b *broker, line string) {
 		cmd.Args = cmd.Args[:len(cmd.Args)-2] // without --home
 	}
 	cmd.Dir = b.home
+	cmd.Stdin = strings.NewReader("a password\n") // of ctl users
 	out, err := cmd.CombinedOutput()
 	code := 0
 	if err != nil {
