@@ -27,7 +27,8 @@ func failed(t *testing.T, target *Target, s *Scenario) map[string]string {
 	return out
 }
 
-// The SDK of each language conforms, shown by its example.
+// The SDK of each language conforms, shown by its example, which also gives the
+// verdicts of the scenario.
 func TestSDKsConform(t *testing.T) {
 	t.Setenv("GOPROXY", "off")
 	dir := workshop(t)
@@ -41,6 +42,7 @@ func TestSDKsConform(t *testing.T) {
 			for name, detail := range failed(t, target, s) {
 				t.Errorf("%s: %s", name, detail)
 			}
+			passes(t, target)
 		})
 	}
 }
