@@ -54,6 +54,23 @@ func AddCounter(id uint32, v float64) { hostMetric(id, contract.MetricCounter, v
 // SetGauge sets the plugin's gauge id to v (capability "metric").
 func SetGauge(id uint32, v float64) { hostMetric(id, contract.MetricGauge, v) }
 
+// Count adds v to the plugin's counter of a name: 1 to 256 bytes of UTF-8 without
+// control characters (capability "metric"). [ErrInvalid], [ErrQuota]: a plugin has
+// at most 8,192 metrics.
+func Count(name string, v float64) error {
+	return errnoOf(hostMetricNamed(name, contract.MetricCounter, v))
+}
+
+// Measure sets the plugin's gauge of a name to v; see [Count].
+func Measure(name string, v float64) error {
+	return errnoOf(hostMetricNamed(name, contract.MetricGauge, v))
+}
+
+// RemoveMetric removes the counter or gauge of a name. [ErrNotFound].
+func RemoveMetric(name string) error {
+	return errnoOf(hostMetricNamed(name, contract.MetricRemove, 0))
+}
+
 // Node is the broker's node name. It is known from Configure on.
 func Node() string { return node }
 

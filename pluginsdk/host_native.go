@@ -66,3 +66,8 @@ func hostMetric(id uint32, kind int32, v float64) {
 	hostCall(contract.HostCall{
 		Call: contract.CallMetricAdd, Record: id, Seq: uint64(kind), Arg: int64(math.Float64bits(v))})
 }
+
+func hostMetricNamed(name string, kind int32, v float64) int32 {
+	return int32(hostCall(contract.HostCall{
+		Call: contract.CallMetricPut, Seq: uint64(kind), Arg: int64(math.Float64bits(v)), Data: []byte(name)}))
+}

@@ -31,6 +31,9 @@ func importCount(p unsafe.Pointer, n uint32) int32
 //go:wasmimport dunlin_metric add
 func importMetric(id, kind int32, v float64)
 
+//go:wasmimport dunlin_metric put
+func importMetricNamed(p unsafe.Pointer, n uint32, kind int32, v float64) int32
+
 func hostLog(level int32, text string) {
 	importLog(level, unsafe.Pointer(unsafe.StringData(text)), uint32(len(text)))
 }
@@ -54,3 +57,7 @@ func hostCount(filter string) int32 {
 }
 
 func hostMetric(id uint32, kind int32, v float64) { importMetric(int32(id), kind, v) }
+
+func hostMetricNamed(name string, kind int32, v float64) int32 {
+	return importMetricNamed(unsafe.Pointer(unsafe.StringData(name)), uint32(len(name)), kind, v)
+}

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,6 +38,9 @@ func costRows(c *adminpb.PluginCost) [][2]string {
 	if c.GetLogMax() > 0 {
 		rows = append(rows, [2]string{"log", fmt.Sprintf("%d waiting, %s, %d dropped, %d redelivered",
 			c.GetLogWaiting(), mebibytes(c.GetLogBytes(), c.GetLogMax()), c.GetLogDropped(), c.GetRedelivered())})
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.GetMetrics())) {
+		rows = append(rows, [2]string{"metric", name + " = " + strconv.FormatFloat(c.GetMetrics()[name], 'f', -1, 64)})
 	}
 	return rows
 }
@@ -201,17 +206,22 @@ type costJSON struct {
 	Redelivered uint64   `json:"redelivered"`
 	Grants      []string `json:"grants"`
 	SHA256      string   `json:"sha256"`
+
+	Metrics map[string]float64 `json:"metrics"` // the plugin's own
 }
 
 func toCostJSON(c *adminpb.PluginCost) costJSON {
-	grants := c.GetGrants()
+	grants, numbers := c.GetGrants(), c.GetMetrics()
 	if grants == nil {
 		grants = []string{}
+	}
+	if numbers == nil {
+		numbers = map[string]float64{}
 	}
 	return costJSON{
 		Engine: c.GetEngine(), Fuel: c.GetFuel(), FuelP50: c.GetFuelP50(), FuelMax: c.GetFuelMost(), Memory: c.GetMemory(), MemoryMax: c.GetMemoryMax(),
 		Instances: c.GetInstances(), PID: c.GetPid(), Queued: c.GetQueued(), Dropped: c.GetDropped(), Pending: c.GetParked(), Overdue: c.GetOverdue(),
 		LogWaiting: c.GetLogWaiting(), LogBytes: c.GetLogBytes(), LogMax: c.GetLogMax(), LogDropped: c.GetLogDropped(), Redelivered: c.GetRedelivered(),
-		Grants: grants, SHA256: c.GetSha256(),
+		Grants: grants, SHA256: c.GetSha256(), Metrics: numbers,
 	}
 }

@@ -38,9 +38,11 @@ func TestCostRows(t *testing.T) {
 	rows := costRows(&adminpb.PluginCost{
 		Engine: "compiler", Fuel: 1000000, FuelP50: 120, FuelMost: 900, Memory: 3 << 20, MemoryMax: 32 << 20, Instances: 2,
 		LogMax: 1 << 20, LogWaiting: 4, Parked: 1, Grants: []string{"kv", "timer"},
+		Metrics: map[string]float64{"in/a b": 12, "rate": 0.5},
 	})
 	for _, want := range [][2]string{
 		{"engine", "compiler"}, {"fuel", "120 p50, 900 max, 1000000 a call"}, {"memory", "3.0 MiB of 32 MiB"}, {"grants", "kv, timer"},
+		{"metric", "in/a b = 12"}, {"metric", "rate = 0.5"},
 		{"log", "4 waiting, 0.0 MiB of 1 MiB, 0 dropped, 0 redelivered"}, {"pending", "1 waiting, 0 overdue, 0 answers lost"},
 	} {
 		if !slices.Contains(rows, want) {

@@ -58,9 +58,11 @@ type KV interface {
 
 // Metrics takes a plugin's own numbers (capability "metric").
 type Metrics interface {
-	// Add adds v to the counter name (contract.MetricCounter), or sets the gauge
-	// name to v (contract.MetricGauge). The contract's metrics have numbers: their
-	// names are those in decimal. ErrnoQuota: too many names.
+	// Add adds v to the counter name (contract.MetricCounter), sets the gauge name
+	// to v (contract.MetricGauge), or removes name (contract.MetricRemove). A metric
+	// with a number has it in decimal as its name. ErrnoQuota: too many names;
+	// ErrnoNotFound: nothing to remove; ErrnoInvalid: the name, the kind, or a v that
+	// is not finite.
 	Add(name string, kind int32, v float64) error
 }
 

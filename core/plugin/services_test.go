@@ -3,6 +3,7 @@ package plugin
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -204,6 +205,27 @@ func TestNumbers(t *testing.T) {
 	}
 	if Errno(err) != contract.ErrnoQuota || Errno(m.Add("x", 7, 0)) != contract.ErrnoInvalid {
 		t.Errorf("error %v", err)
+	}
+	// A name that goes makes room for another, and comes back at nothing.
+	name := strings.Repeat("a/ü ", 51)
+	if err := errors.Join(m.Add("1", contract.MetricRemove, 0), m.Add(name, contract.MetricCounter, 1)); err != nil {
+		t.Error(err)
+	}
+	if got := f.List()[0].Metrics; got[name] != 1 || len(got) != maxNumbers {
+		t.Errorf("%d metrics, %v", len(got), got[name])
+	}
+	if Errno(m.Add("1", contract.MetricRemove, 0)) != contract.ErrnoNotFound {
+		t.Error("what is gone was removed again")
+	}
+	for _, bad := range []string{"", strings.Repeat("x", contract.MaxMetricName+1), "a\nb", "a\x7f", "\xff"} {
+		if err := m.Add(bad, contract.MetricGauge, 1); Errno(err) != contract.ErrnoInvalid {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+	for _, bad := range []float64{math.NaN(), math.Inf(1)} {
+		if err := m.Add("2", contract.MetricCounter, bad); Errno(err) != contract.ErrnoInvalid {
+			t.Errorf("%v: %v", bad, err)
+		}
 	}
 	if Errno(errBoom) != contract.ErrnoInternal {
 		t.Error("an unknown error is not internal")

@@ -111,7 +111,7 @@ func costOf(p *plugin.Info) *adminpb.PluginCost {
 	c := &adminpb.PluginCost{
 		Engine: s.Engine, Fuel: s.Fuel, FuelP50: s.FuelP50, FuelMost: s.FuelMost, Memory: s.Memory, MemoryMax: s.MemoryMax,
 		Instances: uint32(s.Instances), Pid: uint32(s.PID), Queued: uint64(p.Queued), Dropped: p.Dropped,
-		Parked: uint64(p.Parked), Overdue: p.Overdue, Lost: p.Lost, Grants: p.Grants, Sha256: p.SHA256,
+		Parked: uint64(p.Parked), Overdue: p.Overdue, Lost: p.Lost, Grants: p.Grants, Sha256: p.SHA256, Metrics: p.Metrics,
 	}
 	if l := p.Log; l != nil {
 		c.LogWaiting, c.LogBytes, c.LogMax, c.Redelivered = l.Waiting, l.Bytes, l.Max, l.Redelivered

@@ -17,7 +17,7 @@ const askerManifest = `name = "asker"
 version = "0.1.0"
 license = "Apache-2.0"
 abi = 1
-capabilities = ["http", "timer", "hash", "kv", "session"]
+capabilities = ["http", "timer", "hash", "kv", "session", "metric"]
 memory_pages = 512
 max_instances = 2
 
@@ -37,7 +37,7 @@ func startAsker(t *testing.T, kind Kind, operator string) (*Host, error) {
 }
 
 func granted(url string) string {
-	return fmt.Sprintf("[plugin]\ngrant = [\"http:%s\", \"timer\", \"hash\", \"kv\", \"session\"]\n", url)
+	return fmt.Sprintf("[plugin]\ngrant = [\"http:%s\", \"timer\", \"hash\", \"kv\", \"session\", \"metric\"]\n", url)
 }
 
 // Each capability, through the Go SDK, the real hosts and the manager, as a module
@@ -65,6 +65,7 @@ func TestCapabilities(t *testing.T) {
 				{"http", s.URL + "/none", "status 404 "}, {"http", "http://192.0.2.1/x", "denied"}, {"http", "noise", "denied"},
 				{"hash", "Hello World!", "wrong "}, {"nohash", "x", "wrong not a password hash that is known here"},
 				{"session", "unknown", "not found"}, {"session", "known", "known user 60, <nil>"},
+				{"metric", "a/ü", "<nil>,<nil>,<nil>,<nil>,<nil>,not found,invalid arguments"},
 				{"kv", "k", "not found,<nil>,not found,<nil>,true <nil> 5 11,<nil>,not found,invalid arguments"},
 			} {
 				if e := n.Login(t, "c2", c.user, c.password); e.Verdict != hook.Deny || e.Text != c.want {
@@ -87,6 +88,9 @@ func TestCapabilities(t *testing.T) {
 			if e := n.Login(t, "c6", "timer", ""); e.Verdict != hook.Allow {
 				t.Errorf("after the crash: %v %q", e.Verdict, e.Text)
 			}
+			if m := n.Manager.List()[0].Metrics; len(m) != 3 || m["a/ü"] != 3.5 || m["level"] != -1 || m["7"] != 2 {
+				t.Errorf("metrics %v", m)
+			}
 			if i := n.Manager.List()[0]; len(n.Kicked()) != 1 || i.Parked != 0 || i.Overdue != 1 {
 				t.Errorf("%d kicked, %d parked, %d overdue", len(n.Kicked()), i.Parked, i.Overdue)
 			}
@@ -97,11 +101,11 @@ func TestCapabilities(t *testing.T) {
 // What is not granted stops the load, with the words of the grant.
 func TestCapabilitiesNotGranted(t *testing.T) {
 	for grant, want := range map[string]string{
-		`["timer", "hash", "kv", "session"]`:                             `"http"`,
-		`["http:https://a.example", "hash", "kv", "session"]`:            `"timer"`,
-		`["http", "timer", "hash", "kv", "session"]`:                     "say which servers may be asked",
-		`["http:ftp://a.example", "timer", "hash", "kv", "session"]`:     "want http://host[:port] or https://host[:port]",
-		`["http:https://a.example/x", "timer", "hash", "kv", "session"]`: "want http://host[:port] or https://host[:port]",
+		`["timer", "hash", "kv", "session", "metric"]`:                             `"http"`,
+		`["http:https://a.example", "hash", "kv", "session", "metric"]`:            `"timer"`,
+		`["http", "timer", "hash", "kv", "session", "metric"]`:                     "say which servers may be asked",
+		`["http:ftp://a.example", "timer", "hash", "kv", "session", "metric"]`:     "want http://host[:port] or https://host[:port]",
+		`["http:https://a.example/x", "timer", "hash", "kv", "session", "metric"]`: "want http://host[:port] or https://host[:port]",
 	} {
 		if _, err := startAsker(t, WASM, "[plugin]\ngrant = "+grant+"\n"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", grant, err, want)

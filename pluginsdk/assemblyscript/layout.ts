@@ -12,6 +12,7 @@ export const SIZE_HOPS_SHIFT: u32 = 20;
 export const SIZE_VERDICT: u32 = 16;
 export const SIZE_EXTS: u32 = 21;
 export const SIZE_EXT_HEAD: u32 = 8;
+export const MAX_METRIC_NAME: u32 = 256;
 export const MAX_RECORDS: u32 = 512; // records in one frame to a process
 export const MAX_RECORDS_WASM: u32 = 64; // records in one frame to a WASM guest
 export const MAX_FRAME_BYTES: u32 = 0x40000; // a frame with more than one record stays below
@@ -186,6 +187,7 @@ export const LOG_WARN: i32 = 1;
 export const LOG_ERROR: i32 = 2;
 export const METRIC_COUNTER: i32 = 0; // the value is added
 export const METRIC_GAUGE: i32 = 1; // the value is set
+export const METRIC_REMOVE: i32 = 2; // put only: the name is gone, the value ignored
 export const KIND_UNSPECIFIED: u32 = 0;
 export const KIND_CALL: u32 = 1;
 export const KIND_VERDICTS: u32 = 2;
@@ -212,6 +214,7 @@ export const CALL_SESSION_GET: u32 = 16; // Data client id; the reply's Data is 
 export const CALL_SESSION_KICK: u32 = 17; // Data client id
 export const CALL_CACHE_FORGET: u32 = 19; // Data prefix of topics; empty: all
 export const CALL_HASH_VERIFY: u32 = 18; // Seq id, Record length of the hash, Data hash, password
+export const CALL_METRIC_PUT: u32 = 20; // Seq kind, Arg float64 bits, Data name
 
 /** dunlin_log: (level i32, ptr i32, len i32) */
 @external("dunlin_log", "write")
@@ -237,6 +240,9 @@ export declare function dunlin_topicstore_count(a: i32, b: i32): i32;
 /** dunlin_metric: (id i32, kind i32, value f64) */
 @external("dunlin_metric", "add")
 export declare function dunlin_metric_add(a: i32, b: i32, c: f64): void;
+/** dunlin_metric: (name ptr, len, kind i32, value f64) -> i32 */
+@external("dunlin_metric", "put")
+export declare function dunlin_metric_put(a: i32, b: i32, c: i32, d: f64): i32;
 /** dunlin_kv: (key ptr, len, buf ptr, cap) -> i32 size */
 @external("dunlin_kv", "get")
 export declare function dunlin_kv_get(a: i32, b: i32, c: i32, d: i32): i32;

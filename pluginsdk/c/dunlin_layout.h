@@ -14,6 +14,7 @@
 #define DUNLIN_SIZE_VERDICT 16
 #define DUNLIN_SIZE_EXTS 21
 #define DUNLIN_SIZE_EXT_HEAD 8
+#define DUNLIN_MAX_METRIC_NAME 256
 #define DUNLIN_MAX_RECORDS 512 /* records in one frame to a process */
 #define DUNLIN_MAX_RECORDS_WASM 64 /* records in one frame to a WASM guest */
 #define DUNLIN_MAX_FRAME_BYTES 0x40000 /* a frame with more than one record stays below */
@@ -188,6 +189,7 @@
 #define DUNLIN_LOG_ERROR 2
 #define DUNLIN_METRIC_COUNTER 0 /* the value is added */
 #define DUNLIN_METRIC_GAUGE 1 /* the value is set */
+#define DUNLIN_METRIC_REMOVE 2 /* put only: the name is gone, the value ignored */
 #define DUNLIN_KIND_UNSPECIFIED 0
 #define DUNLIN_KIND_CALL 1
 #define DUNLIN_KIND_VERDICTS 2
@@ -214,6 +216,7 @@
 #define DUNLIN_CALL_SESSION_KICK 17 /* Data client id */
 #define DUNLIN_CALL_CACHE_FORGET 19 /* Data prefix of topics; empty: all */
 #define DUNLIN_CALL_HASH_VERIFY 18 /* Seq id, Record length of the hash, Data hash, password */
+#define DUNLIN_CALL_METRIC_PUT 20 /* Seq kind, Arg float64 bits, Data name */
 
 #define DUNLIN_IMPORT(module, name) __attribute__((import_module(module), import_name(name)))
 
@@ -233,6 +236,8 @@ DUNLIN_IMPORT("dunlin_topicstore", "deliver") int32_t dunlin_topicstore_deliver(
 DUNLIN_IMPORT("dunlin_topicstore", "count") int32_t dunlin_topicstore_count(int32_t, int32_t);
 /* dunlin_metric: (id i32, kind i32, value f64) */
 DUNLIN_IMPORT("dunlin_metric", "add") void dunlin_metric_add(int32_t, int32_t, double);
+/* dunlin_metric: (name ptr, len, kind i32, value f64) -> i32 */
+DUNLIN_IMPORT("dunlin_metric", "put") int32_t dunlin_metric_put(int32_t, int32_t, int32_t, double);
 /* dunlin_kv: (key ptr, len, buf ptr, cap) -> i32 size */
 DUNLIN_IMPORT("dunlin_kv", "get") int32_t dunlin_kv_get(int32_t, int32_t, int32_t, int32_t);
 /* dunlin_kv: (key ptr, len, value ptr, len, ttl_ms i64) -> i32 */

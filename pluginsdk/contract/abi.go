@@ -1,5 +1,7 @@
 package contract
 
+import "unicode/utf8"
+
 // ABI is the major version of the contract; it is part of the export names.
 const ABI = 1
 
@@ -41,6 +43,7 @@ const (
 	ImportStoreDeliver  = "deliver" // dunlin_topicstore: (record i32, options i32) -> i32
 	ImportStoreCount    = "count"   // dunlin_topicstore: (filter ptr i32, len i32) -> i32; len 0: all messages
 	ImportMetricAdd     = "add"     // dunlin_metric: (id i32, kind i32, value f64)
+	ImportMetricPut     = "put"     // dunlin_metric: (name ptr, len, kind i32, value f64) -> i32
 	ImportKVGet         = "get"     // dunlin_kv: (key ptr, len, buf ptr, cap) -> i32 size
 	ImportKVSet         = "set"     // dunlin_kv: (key ptr, len, value ptr, len, ttl_ms i64) -> i32
 	ImportKVDel         = "del"     // dunlin_kv: (key ptr, len) -> i32
@@ -75,11 +78,29 @@ const (
 	LogError int32 = 2
 )
 
-// Kinds of dunlin_metric.add.
+// Kinds of dunlin_metric.add and put.
 const (
 	MetricCounter int32 = 0 // the value is added
 	MetricGauge   int32 = 1 // the value is set
+	MetricRemove  int32 = 2 // put only: the name is gone, the value ignored
 )
+
+// MaxMetricName is the longest name of a metric, in bytes.
+const MaxMetricName = 256
+
+// ValidMetricName tells whether a plugin's metric may be called name: 1 to
+// [MaxMetricName] bytes of UTF-8 without control characters.
+func ValidMetricName(name string) bool {
+	if name == "" || len(name) > MaxMetricName || !utf8.ValidString(name) {
+		return false
+	}
+	for _, r := range name {
+		if r < 0x20 || r >= 0x7F && r < 0xA0 {
+			return false
+		}
+	}
+	return true
+}
 
 // Errno is the result of a host call: 0 or more is success (a count, a size),
 // a negative number one of the constants.

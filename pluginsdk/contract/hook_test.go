@@ -133,7 +133,7 @@ func TestSpecificationNamesEverything(t *testing.T) {
 		ModuleLog + "." + ImportLogWrite, ModuleTime + "." + ImportTimeNow, ModulePub + "." + ImportPubPublish,
 		ModuleTopicStore + "." + ImportStorePut, ModuleTopicStore + "." + ImportStoreDel,
 		ModuleTopicStore + "." + ImportStoreDeliver, ModuleTopicStore + "." + ImportStoreCount,
-		ModuleMetric + "." + ImportMetricAdd, ModuleKV + "." + ImportKVGet, ModuleKV + "." + ImportKVSet,
+		ModuleMetric + "." + ImportMetricAdd, ModuleMetric + "." + ImportMetricPut, ModuleKV + "." + ImportKVGet, ModuleKV + "." + ImportKVSet,
 		ModuleKV + "." + ImportKVDel, ModuleKV + "." + ImportKVIncr, ModuleKV + "." + ImportKVCas, ModuleTimer,
 	}
 	for _, h := range Hooks() {

@@ -29,6 +29,7 @@ const (
 	CallSessionKick  Call = 17 // Data client id
 	CallCacheForget  Call = 19 // Data prefix of topics; empty: all
 	CallHashVerify   Call = 18 // Seq id, Record length of the hash, Data hash, password
+	CallMetricPut    Call = 20 // Seq kind, Arg float64 bits, Data name
 )
 
 // Replies tells whether the host answers the call.

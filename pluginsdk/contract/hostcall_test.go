@@ -28,7 +28,7 @@ func TestHostCallRoundTrip(t *testing.T) {
 }
 
 func TestCallsThatAreAnswered(t *testing.T) {
-	if CallLog.Replies() || CallMetricAdd.Replies() || !CallPublish.Replies() || !CallStoreCount.Replies() {
+	if CallLog.Replies() || CallMetricAdd.Replies() || !CallPublish.Replies() || !CallMetricPut.Replies() || !CallStoreCount.Replies() {
 		t.Error("the wrong calls are answered")
 	}
 }

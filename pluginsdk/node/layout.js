@@ -16,6 +16,7 @@ const Size = Object.freeze({
   extHead: 8,
 });
 const Max = Object.freeze({
+  metricName: 256,
   records: 512, // records in one frame to a process
   recordsWasm: 64, // records in one frame to a WASM guest
   frameBytes: 0x40000, // a frame with more than one record stays below
@@ -220,6 +221,7 @@ const Log = Object.freeze({
 const Metric = Object.freeze({
   counter: 0, // the value is added
   gauge: 1, // the value is set
+  remove: 2, // put only: the name is gone, the value ignored
 });
 const Kind = Object.freeze({
   unspecified: 0,
@@ -250,6 +252,7 @@ const Call = Object.freeze({
   sessionKick: 17, // Data client id
   cacheForget: 19, // Data prefix of topics; empty: all
   hashVerify: 18, // Seq id, Record length of the hash, Data hash, password
+  metricPut: 20, // Seq kind, Arg float64 bits, Data name
 });
 const Handshake = Object.freeze({ key: "DUNLIN_PLUGIN", value: "b8e2d1d6-dunlin-plugin-v1", plugin: "dunlin", abi: 1 });
 

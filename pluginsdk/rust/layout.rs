@@ -13,6 +13,7 @@ pub const SIZE_HOPS_SHIFT: u32 = 20;
 pub const SIZE_VERDICT: u32 = 16;
 pub const SIZE_EXTS: u32 = 21;
 pub const SIZE_EXT_HEAD: u32 = 8;
+pub const MAX_METRIC_NAME: u32 = 256;
 pub const MAX_RECORDS: u32 = 512; // records in one frame to a process
 pub const MAX_RECORDS_WASM: u32 = 64; // records in one frame to a WASM guest
 pub const MAX_FRAME_BYTES: u32 = 0x40000; // a frame with more than one record stays below
@@ -187,6 +188,7 @@ pub const LOG_WARN: i32 = 1;
 pub const LOG_ERROR: i32 = 2;
 pub const METRIC_COUNTER: i32 = 0; // the value is added
 pub const METRIC_GAUGE: i32 = 1; // the value is set
+pub const METRIC_REMOVE: i32 = 2; // put only: the name is gone, the value ignored
 pub const KIND_UNSPECIFIED: u32 = 0;
 pub const KIND_CALL: u32 = 1;
 pub const KIND_VERDICTS: u32 = 2;
@@ -213,6 +215,7 @@ pub const CALL_SESSION_GET: u32 = 16; // Data client id; the reply's Data is a c
 pub const CALL_SESSION_KICK: u32 = 17; // Data client id
 pub const CALL_CACHE_FORGET: u32 = 19; // Data prefix of topics; empty: all
 pub const CALL_HASH_VERIFY: u32 = 18; // Seq id, Record length of the hash, Data hash, password
+pub const CALL_METRIC_PUT: u32 = 20; // Seq kind, Arg float64 bits, Data name
 
 #[link(wasm_import_module = "dunlin_log")]
 extern "C" {
@@ -256,6 +259,9 @@ extern "C" {
     /// dunlin_metric: (id i32, kind i32, value f64)
     #[link_name = "add"]
     pub fn dunlin_metric_add(a: i32, b: i32, c: f64);
+    /// dunlin_metric: (name ptr, len, kind i32, value f64) -> i32
+    #[link_name = "put"]
+    pub fn dunlin_metric_put(a: i32, b: i32, c: i32, d: f64) -> i32;
 }
 
 #[link(wasm_import_module = "dunlin_kv")]

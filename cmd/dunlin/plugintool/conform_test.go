@@ -79,7 +79,7 @@ func TestImportsFitTheHost(t *testing.T) {
 	target := guest(t, `void dunlin_on_publish(const dunlin_record *r, dunlin_verdict *v) {
 	dunlin_log(DUNLIN_LOG_INFO, "x"); dunlin_time_now(); dunlin_pub_publish(0, 0);
 	dunlin_topicstore_put(0, 0); dunlin_topicstore_del(0); dunlin_topicstore_deliver(0, 0); dunlin_topicstore_count(0, 0);
-	dunlin_metric_add(1, 0, 1); dunlin_kv_get(0, 0, 0, 0); dunlin_kv_set(0, 0, 0, 0, 0); dunlin_kv_del(0, 0); dunlin_kv_incr(0, 0, 1);
+	dunlin_metric_add(1, 0, 1); dunlin_metric_put(0, 0, 0, 1); dunlin_kv_get(0, 0, 0, 0); dunlin_kv_set(0, 0, 0, 0, 0); dunlin_kv_del(0, 0); dunlin_kv_incr(0, 0, 1);
 	dunlin_kv_cas(0, 0, 0, 0, 0, 0);
 }`, "capabilities = [\"publish\", \"topicstore\", \"metric\", \"kv\"]\n"+interceptPublish)
 	run, err := target.Open(t.Context(), nil)

@@ -2600,6 +2600,7 @@ type PluginCost struct {
 	Grants        []string               `protobuf:"bytes,19,rep,name=grants,proto3" json:"grants,omitempty"`
 	Sha256        string                 `protobuf:"bytes,20,opt,name=sha256,proto3" json:"sha256,omitempty"`
 	Hooks         []*PluginHookCost      `protobuf:"bytes,21,rep,name=hooks,proto3" json:"hooks,omitempty"`
+	Metrics       map[string]float64     `protobuf:"bytes,22,rep,name=metrics,proto3" json:"metrics,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"` // the plugin's own
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2777,6 +2778,13 @@ func (x *PluginCost) GetSha256() string {
 func (x *PluginCost) GetHooks() []*PluginHookCost {
 	if x != nil {
 		return x.Hooks
+	}
+	return nil
+}
+
+func (x *PluginCost) GetMetrics() map[string]float64 {
+	if x != nil {
+		return x.Metrics
 	}
 	return nil
 }
@@ -3293,7 +3301,7 @@ const file_admin_proto_rawDesc = "" +
 	"\x06faults\x18\t \x01(\x04R\x06faults\x12\x1a\n" +
 	"\brestarts\x18\n" +
 	" \x01(\x04R\brestarts\x12/\n" +
-	"\x04cost\x18\v \x01(\v2\x1b.dunlin.admin.v1.PluginCostR\x04cost\"\xd0\x04\n" +
+	"\x04cost\x18\v \x01(\v2\x1b.dunlin.admin.v1.PluginCostR\x04cost\"\xd0\x05\n" +
 	"\n" +
 	"PluginCost\x12\x16\n" +
 	"\x06engine\x18\x01 \x01(\tR\x06engine\x12\x12\n" +
@@ -3320,7 +3328,11 @@ const file_admin_proto_rawDesc = "" +
 	"\vredelivered\x18\x12 \x01(\x04R\vredelivered\x12\x16\n" +
 	"\x06grants\x18\x13 \x03(\tR\x06grants\x12\x16\n" +
 	"\x06sha256\x18\x14 \x01(\tR\x06sha256\x125\n" +
-	"\x05hooks\x18\x15 \x03(\v2\x1f.dunlin.admin.v1.PluginHookCostR\x05hooks\"\xa2\x02\n" +
+	"\x05hooks\x18\x15 \x03(\v2\x1f.dunlin.admin.v1.PluginHookCostR\x05hooks\x12B\n" +
+	"\ametrics\x18\x16 \x03(\v2(.dunlin.admin.v1.PluginCost.MetricsEntryR\ametrics\x1a:\n" +
+	"\fMetricsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\xa2\x02\n" +
 	"\x0ePluginHookCost\x12\x12\n" +
 	"\x04hook\x18\x01 \x01(\tR\x04hook\x12\x14\n" +
 	"\x05calls\x18\x02 \x01(\x04R\x05calls\x12\x18\n" +
@@ -3390,7 +3402,7 @@ func file_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
 var file_admin_proto_goTypes = []any{
 	(MaintainStoreRequest_Action)(0),  // 0: dunlin.admin.v1.MaintainStoreRequest.Action
 	(ChangeListenerRequest_Action)(0), // 1: dunlin.admin.v1.ChangeListenerRequest.Action
@@ -3445,7 +3457,8 @@ var file_admin_proto_goTypes = []any{
 	(*StopRequest)(nil),               // 50: dunlin.admin.v1.StopRequest
 	(*StopReply)(nil),                 // 51: dunlin.admin.v1.StopReply
 	nil,                               // 52: dunlin.admin.v1.SetLogLevelReply.LevelsEntry
-	nil,                               // 53: dunlin.admin.v1.PluginHookCost.VerdictsEntry
+	nil,                               // 53: dunlin.admin.v1.PluginCost.MetricsEntry
+	nil,                               // 54: dunlin.admin.v1.PluginHookCost.VerdictsEntry
 }
 var file_admin_proto_depIdxs = []int32{
 	0,  // 0: dunlin.admin.v1.MaintainStoreRequest.action:type_name -> dunlin.admin.v1.MaintainStoreRequest.Action
@@ -3466,58 +3479,59 @@ var file_admin_proto_depIdxs = []int32{
 	43, // 15: dunlin.admin.v1.ListPluginsReply.plugins:type_name -> dunlin.admin.v1.Plugin
 	44, // 16: dunlin.admin.v1.Plugin.cost:type_name -> dunlin.admin.v1.PluginCost
 	45, // 17: dunlin.admin.v1.PluginCost.hooks:type_name -> dunlin.admin.v1.PluginHookCost
-	53, // 18: dunlin.admin.v1.PluginHookCost.verdicts:type_name -> dunlin.admin.v1.PluginHookCost.VerdictsEntry
-	3,  // 19: dunlin.admin.v1.ChangePluginRequest.change:type_name -> dunlin.admin.v1.ChangePluginRequest.Change
-	40, // 20: dunlin.admin.v1.CountClientsReply.counts:type_name -> dunlin.admin.v1.Counts
-	37, // 21: dunlin.admin.v1.Admin.Status:input_type -> dunlin.admin.v1.StatusRequest
-	41, // 22: dunlin.admin.v1.Admin.ListPlugins:input_type -> dunlin.admin.v1.ListPluginsRequest
-	46, // 23: dunlin.admin.v1.Admin.ChangePlugin:input_type -> dunlin.admin.v1.ChangePluginRequest
-	48, // 24: dunlin.admin.v1.Admin.CountClients:input_type -> dunlin.admin.v1.CountClientsRequest
-	50, // 25: dunlin.admin.v1.Admin.Stop:input_type -> dunlin.admin.v1.StopRequest
-	14, // 26: dunlin.admin.v1.Admin.ListClients:input_type -> dunlin.admin.v1.ListClientsRequest
-	13, // 27: dunlin.admin.v1.Admin.ShowClient:input_type -> dunlin.admin.v1.ClientRequest
-	13, // 28: dunlin.admin.v1.Admin.KickClient:input_type -> dunlin.admin.v1.ClientRequest
-	13, // 29: dunlin.admin.v1.Admin.CleanACLCache:input_type -> dunlin.admin.v1.ClientRequest
-	18, // 30: dunlin.admin.v1.Admin.ListSubscriptions:input_type -> dunlin.admin.v1.ListSubscriptionsRequest
-	21, // 31: dunlin.admin.v1.Admin.ChangeSubscription:input_type -> dunlin.admin.v1.ChangeSubscriptionRequest
-	22, // 32: dunlin.admin.v1.Admin.ListRoutes:input_type -> dunlin.admin.v1.ListRoutesRequest
-	25, // 33: dunlin.admin.v1.Admin.ListFigures:input_type -> dunlin.admin.v1.ListFiguresRequest
-	28, // 34: dunlin.admin.v1.Admin.SetLogLevel:input_type -> dunlin.admin.v1.SetLogLevelRequest
-	30, // 35: dunlin.admin.v1.Admin.ListAlarms:input_type -> dunlin.admin.v1.ListAlarmsRequest
-	33, // 36: dunlin.admin.v1.Admin.ListBans:input_type -> dunlin.admin.v1.ListBansRequest
-	35, // 37: dunlin.admin.v1.Admin.AddBan:input_type -> dunlin.admin.v1.Ban
-	36, // 38: dunlin.admin.v1.Admin.DeleteBan:input_type -> dunlin.admin.v1.DeleteBanRequest
-	6,  // 39: dunlin.admin.v1.Admin.ChangeListener:input_type -> dunlin.admin.v1.ChangeListenerRequest
-	7,  // 40: dunlin.admin.v1.Admin.ShowConfig:input_type -> dunlin.admin.v1.ShowConfigRequest
-	10, // 41: dunlin.admin.v1.Admin.ReloadConfig:input_type -> dunlin.admin.v1.ReloadConfigRequest
-	4,  // 42: dunlin.admin.v1.Admin.MaintainStore:input_type -> dunlin.admin.v1.MaintainStoreRequest
-	38, // 43: dunlin.admin.v1.Admin.Status:output_type -> dunlin.admin.v1.StatusReply
-	42, // 44: dunlin.admin.v1.Admin.ListPlugins:output_type -> dunlin.admin.v1.ListPluginsReply
-	47, // 45: dunlin.admin.v1.Admin.ChangePlugin:output_type -> dunlin.admin.v1.ChangePluginReply
-	49, // 46: dunlin.admin.v1.Admin.CountClients:output_type -> dunlin.admin.v1.CountClientsReply
-	51, // 47: dunlin.admin.v1.Admin.Stop:output_type -> dunlin.admin.v1.StopReply
-	15, // 48: dunlin.admin.v1.Admin.ListClients:output_type -> dunlin.admin.v1.ListClientsReply
-	16, // 49: dunlin.admin.v1.Admin.ShowClient:output_type -> dunlin.admin.v1.ClientInfo
-	12, // 50: dunlin.admin.v1.Admin.KickClient:output_type -> dunlin.admin.v1.Done
-	12, // 51: dunlin.admin.v1.Admin.CleanACLCache:output_type -> dunlin.admin.v1.Done
-	19, // 52: dunlin.admin.v1.Admin.ListSubscriptions:output_type -> dunlin.admin.v1.ListSubscriptionsReply
-	12, // 53: dunlin.admin.v1.Admin.ChangeSubscription:output_type -> dunlin.admin.v1.Done
-	23, // 54: dunlin.admin.v1.Admin.ListRoutes:output_type -> dunlin.admin.v1.ListRoutesReply
-	26, // 55: dunlin.admin.v1.Admin.ListFigures:output_type -> dunlin.admin.v1.ListFiguresReply
-	29, // 56: dunlin.admin.v1.Admin.SetLogLevel:output_type -> dunlin.admin.v1.SetLogLevelReply
-	31, // 57: dunlin.admin.v1.Admin.ListAlarms:output_type -> dunlin.admin.v1.ListAlarmsReply
-	34, // 58: dunlin.admin.v1.Admin.ListBans:output_type -> dunlin.admin.v1.ListBansReply
-	12, // 59: dunlin.admin.v1.Admin.AddBan:output_type -> dunlin.admin.v1.Done
-	12, // 60: dunlin.admin.v1.Admin.DeleteBan:output_type -> dunlin.admin.v1.Done
-	12, // 61: dunlin.admin.v1.Admin.ChangeListener:output_type -> dunlin.admin.v1.Done
-	8,  // 62: dunlin.admin.v1.Admin.ShowConfig:output_type -> dunlin.admin.v1.ShowConfigReply
-	11, // 63: dunlin.admin.v1.Admin.ReloadConfig:output_type -> dunlin.admin.v1.ReloadConfigReply
-	5,  // 64: dunlin.admin.v1.Admin.MaintainStore:output_type -> dunlin.admin.v1.MaintainStoreReply
-	43, // [43:65] is the sub-list for method output_type
-	21, // [21:43] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	53, // 18: dunlin.admin.v1.PluginCost.metrics:type_name -> dunlin.admin.v1.PluginCost.MetricsEntry
+	54, // 19: dunlin.admin.v1.PluginHookCost.verdicts:type_name -> dunlin.admin.v1.PluginHookCost.VerdictsEntry
+	3,  // 20: dunlin.admin.v1.ChangePluginRequest.change:type_name -> dunlin.admin.v1.ChangePluginRequest.Change
+	40, // 21: dunlin.admin.v1.CountClientsReply.counts:type_name -> dunlin.admin.v1.Counts
+	37, // 22: dunlin.admin.v1.Admin.Status:input_type -> dunlin.admin.v1.StatusRequest
+	41, // 23: dunlin.admin.v1.Admin.ListPlugins:input_type -> dunlin.admin.v1.ListPluginsRequest
+	46, // 24: dunlin.admin.v1.Admin.ChangePlugin:input_type -> dunlin.admin.v1.ChangePluginRequest
+	48, // 25: dunlin.admin.v1.Admin.CountClients:input_type -> dunlin.admin.v1.CountClientsRequest
+	50, // 26: dunlin.admin.v1.Admin.Stop:input_type -> dunlin.admin.v1.StopRequest
+	14, // 27: dunlin.admin.v1.Admin.ListClients:input_type -> dunlin.admin.v1.ListClientsRequest
+	13, // 28: dunlin.admin.v1.Admin.ShowClient:input_type -> dunlin.admin.v1.ClientRequest
+	13, // 29: dunlin.admin.v1.Admin.KickClient:input_type -> dunlin.admin.v1.ClientRequest
+	13, // 30: dunlin.admin.v1.Admin.CleanACLCache:input_type -> dunlin.admin.v1.ClientRequest
+	18, // 31: dunlin.admin.v1.Admin.ListSubscriptions:input_type -> dunlin.admin.v1.ListSubscriptionsRequest
+	21, // 32: dunlin.admin.v1.Admin.ChangeSubscription:input_type -> dunlin.admin.v1.ChangeSubscriptionRequest
+	22, // 33: dunlin.admin.v1.Admin.ListRoutes:input_type -> dunlin.admin.v1.ListRoutesRequest
+	25, // 34: dunlin.admin.v1.Admin.ListFigures:input_type -> dunlin.admin.v1.ListFiguresRequest
+	28, // 35: dunlin.admin.v1.Admin.SetLogLevel:input_type -> dunlin.admin.v1.SetLogLevelRequest
+	30, // 36: dunlin.admin.v1.Admin.ListAlarms:input_type -> dunlin.admin.v1.ListAlarmsRequest
+	33, // 37: dunlin.admin.v1.Admin.ListBans:input_type -> dunlin.admin.v1.ListBansRequest
+	35, // 38: dunlin.admin.v1.Admin.AddBan:input_type -> dunlin.admin.v1.Ban
+	36, // 39: dunlin.admin.v1.Admin.DeleteBan:input_type -> dunlin.admin.v1.DeleteBanRequest
+	6,  // 40: dunlin.admin.v1.Admin.ChangeListener:input_type -> dunlin.admin.v1.ChangeListenerRequest
+	7,  // 41: dunlin.admin.v1.Admin.ShowConfig:input_type -> dunlin.admin.v1.ShowConfigRequest
+	10, // 42: dunlin.admin.v1.Admin.ReloadConfig:input_type -> dunlin.admin.v1.ReloadConfigRequest
+	4,  // 43: dunlin.admin.v1.Admin.MaintainStore:input_type -> dunlin.admin.v1.MaintainStoreRequest
+	38, // 44: dunlin.admin.v1.Admin.Status:output_type -> dunlin.admin.v1.StatusReply
+	42, // 45: dunlin.admin.v1.Admin.ListPlugins:output_type -> dunlin.admin.v1.ListPluginsReply
+	47, // 46: dunlin.admin.v1.Admin.ChangePlugin:output_type -> dunlin.admin.v1.ChangePluginReply
+	49, // 47: dunlin.admin.v1.Admin.CountClients:output_type -> dunlin.admin.v1.CountClientsReply
+	51, // 48: dunlin.admin.v1.Admin.Stop:output_type -> dunlin.admin.v1.StopReply
+	15, // 49: dunlin.admin.v1.Admin.ListClients:output_type -> dunlin.admin.v1.ListClientsReply
+	16, // 50: dunlin.admin.v1.Admin.ShowClient:output_type -> dunlin.admin.v1.ClientInfo
+	12, // 51: dunlin.admin.v1.Admin.KickClient:output_type -> dunlin.admin.v1.Done
+	12, // 52: dunlin.admin.v1.Admin.CleanACLCache:output_type -> dunlin.admin.v1.Done
+	19, // 53: dunlin.admin.v1.Admin.ListSubscriptions:output_type -> dunlin.admin.v1.ListSubscriptionsReply
+	12, // 54: dunlin.admin.v1.Admin.ChangeSubscription:output_type -> dunlin.admin.v1.Done
+	23, // 55: dunlin.admin.v1.Admin.ListRoutes:output_type -> dunlin.admin.v1.ListRoutesReply
+	26, // 56: dunlin.admin.v1.Admin.ListFigures:output_type -> dunlin.admin.v1.ListFiguresReply
+	29, // 57: dunlin.admin.v1.Admin.SetLogLevel:output_type -> dunlin.admin.v1.SetLogLevelReply
+	31, // 58: dunlin.admin.v1.Admin.ListAlarms:output_type -> dunlin.admin.v1.ListAlarmsReply
+	34, // 59: dunlin.admin.v1.Admin.ListBans:output_type -> dunlin.admin.v1.ListBansReply
+	12, // 60: dunlin.admin.v1.Admin.AddBan:output_type -> dunlin.admin.v1.Done
+	12, // 61: dunlin.admin.v1.Admin.DeleteBan:output_type -> dunlin.admin.v1.Done
+	12, // 62: dunlin.admin.v1.Admin.ChangeListener:output_type -> dunlin.admin.v1.Done
+	8,  // 63: dunlin.admin.v1.Admin.ShowConfig:output_type -> dunlin.admin.v1.ShowConfigReply
+	11, // 64: dunlin.admin.v1.Admin.ReloadConfig:output_type -> dunlin.admin.v1.ReloadConfigReply
+	5,  // 65: dunlin.admin.v1.Admin.MaintainStore:output_type -> dunlin.admin.v1.MaintainStoreReply
+	44, // [44:66] is the sub-list for method output_type
+	22, // [22:44] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
@@ -3531,7 +3545,7 @@ func file_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   50,
+			NumMessages:   51,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

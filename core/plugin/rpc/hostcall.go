@@ -67,12 +67,8 @@ func (i *Instance) serve(p *process, c contract.HostCall) (int64, []byte) {
 		return i.desk(p, c), nil
 	case contract.CallSessionGet, contract.CallSessionKick:
 		return sessionCall(s.Sessions, c)
-	case contract.CallMetricAdd:
-		if s.Metrics != nil {
-			// No reply: a plugin that may not count, or counts too much, is not told.
-			_ = s.Metrics.Add(strconv.FormatUint(uint64(c.Record), 10), int32(c.Seq), math.Float64frombits(uint64(c.Arg)))
-		}
-		return 0, nil
+	case contract.CallMetricAdd, contract.CallMetricPut:
+		return number(s.Metrics, c), nil
 	case contract.CallKVGet, contract.CallKVSet, contract.CallKVDel, contract.CallKVIncr, contract.CallKVCas:
 		if s.KV == nil {
 			return denied, nil
@@ -133,6 +129,22 @@ func (i *Instance) behind(c contract.HostCall) (*request, int) {
 		}
 	}
 	return nil, 0
+}
+
+// number carries out a call about one of the plugin's metrics, which has a number or
+// a name. The plugin learns nothing of what became of a number.
+func number(m plugin.Metrics, c contract.HostCall) int64 {
+	name := string(c.Data)
+	if c.Call == contract.CallMetricAdd {
+		name = strconv.FormatUint(uint64(c.Record), 10)
+	}
+	switch {
+	case m == nil:
+		return denied
+	case c.Seq > uint64(contract.MetricRemove), c.Call == contract.CallMetricAdd && c.Seq == uint64(contract.MetricRemove):
+		return int64(contract.ErrnoInvalid)
+	}
+	return errno(m.Add(name, int32(c.Seq), math.Float64frombits(uint64(c.Arg))))
 }
 
 // keyCall carries out a call about the plugin's keys.

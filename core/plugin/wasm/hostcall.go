@@ -43,7 +43,10 @@ var hostFunctions = map[string]map[string]hostFunc{
 		contract.ImportStoreDeliver: {sig(i32, i32).returns(i32), storeDeliver},
 		contract.ImportStoreCount:   {sig(i32, i32).returns(i32), storeCount},
 	},
-	contract.ModuleMetric: {contract.ImportMetricAdd: {sig(i32, i32, f64), metricAdd}},
+	contract.ModuleMetric: {
+		contract.ImportMetricAdd: {sig(i32, i32, f64), metricAdd},
+		contract.ImportMetricPut: {sig(i32, i32, i32, f64).returns(i32), metricPut},
+	},
 	contract.ModuleKV: {
 		contract.ImportKVGet:  {sig(i32, i32, i32, i32).returns(i32), kvGet},
 		contract.ImportKVSet:  {sig(i32, i32, i32, i32, i64).returns(i32), kvSet},
@@ -189,9 +192,20 @@ func storeCount(g *guest, s []uint64) {
 
 // metricAdd names a metric by its id.
 func metricAdd(g *guest, s []uint64) {
-	kind, v := int32(uint32(s[1])), math.Float64frombits(s[2])
-	if (kind != contract.MetricCounter && kind != contract.MetricGauge) || math.IsNaN(v) || math.IsInf(v, 0) {
+	kind := int32(uint32(s[1]))
+	if kind == contract.MetricRemove {
 		return
 	}
-	_ = g.p.spec.Services.Metrics.Add(strconv.Itoa(int(uint32(s[0]))), kind, v) // too many names: the guest is not told
+	// A kind or value that is none, too many names: the guest is not told.
+	_ = g.p.spec.Services.Metrics.Add(strconv.Itoa(int(uint32(s[0]))), kind, math.Float64frombits(s[2]))
+}
+
+// metricPut names a metric by a text.
+func metricPut(g *guest, s []uint64) {
+	name, ok := g.bytes(s[0], s[1])
+	if !ok || len(name) > contract.MaxMetricName {
+		s[0] = result(contract.ErrnoInvalid)
+		return
+	}
+	s[0] = result(g.p.spec.Services.Metrics.Add(string(name), int32(uint32(s[2])), math.Float64frombits(s[3])))
 }

@@ -41,6 +41,8 @@ func (a *asker) OnAuthenticate(e *sdk.AuthEvent) sdk.Verdict {
 		err = sdk.SetTimer(9, time.Millisecond)
 	case "kv":
 		return a.kv(string(password))
+	case "metric":
+		return a.count(string(password))
 	case "session":
 		return a.session(string(password))
 	case "never":
@@ -98,6 +100,19 @@ func (a *asker) kv(key string) sdk.Verdict {
 	n, _ := sdk.Increment(key+"#", 5)
 	m, _ := sdk.Increment(key+"#", 6)
 	said = append(said, fmt.Sprint(string(got) == long, err, n, m), fmt.Sprint(sdk.Delete(key)), fmt.Sprint(sdk.Delete(key)), fmt.Sprint(sdk.Set("", nil, 0)))
+	return refuse(errors.New(strings.Join(said, ",")))
+}
+
+// count tries all that can be done to a metric and tells what came of it.
+func (a *asker) count(name string) sdk.Verdict {
+	sdk.SetGauge(7, 2)
+	var said []string
+	for _, err := range []error{
+		sdk.Count(name, 1), sdk.Count(name, 2.5), sdk.Measure("level", -1), sdk.Measure("gone", 1), sdk.RemoveMetric("gone"), sdk.RemoveMetric("gone"),
+		sdk.Count("", 1),
+	} {
+		said = append(said, fmt.Sprint(err))
+	}
 	return refuse(errors.New(strings.Join(said, ",")))
 }
 
