@@ -87,6 +87,9 @@ func (d *dispatcher) start(message []byte) error {
 		switch key {
 		case "node":
 			node, _ = v.String()
+		case "features":
+			n, _ := v.Int()
+			features = contract.Features(n)
 		case "config":
 			config = v
 		}

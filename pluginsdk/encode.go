@@ -150,6 +150,13 @@ func (c *encoder) connect(i int, ch *ConnectChange) {
 	}
 	c.scratch = contract.AppendLimits(c.scratch[:0], l)
 	c.w.Put(i, contract.ExtLimits, c.scratch)
+	if len(ch.Subscriptions) > 0 {
+		c.scratch = c.scratch[:0]
+		for _, s := range ch.Subscriptions {
+			c.scratch = contract.AppendSubscription(c.scratch, s.Filter, s.Options)
+		}
+		c.w.Put(i, contract.ExtSubscriptions, c.scratch)
+	}
 }
 
 func (c *encoder) change(i int, m *MessageChange) {

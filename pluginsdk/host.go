@@ -76,6 +76,12 @@ func Node() string { return node }
 
 var node string
 
+// Granted tells whether the broker has what a plugin that relies on f needs. It is
+// known from Configure on, which is the place to refuse an older broker.
+func Granted(f contract.Features) bool { return features.Has(f) }
+
+var features contract.Features
+
 func errnoOf(result int32) error {
 	if result < 0 {
 		return contract.Errno(result)

@@ -91,7 +91,7 @@ func (s *service) Hello(_ context.Context, req *pluginpb.HelloReq) (*pluginpb.He
 		return nil, status.Errorf(codes.FailedPrecondition, "this plugin speaks contract %d, the broker %d", contract.ABI, req.GetAbi())
 	}
 	node = req.GetNode()
-	resp := &pluginpb.HelloResp{Abi: contract.ABI}
+	resp := &pluginpb.HelloResp{Abi: contract.ABI, Features: uint64(contract.Features(req.GetFeatures()).Known())}
 	for _, h := range contract.Hooks() {
 		if s.d.hooks.Has(h) {
 			resp.Hooks = append(resp.Hooks, uint32(h))
@@ -104,6 +104,7 @@ func (s *service) Hello(_ context.Context, req *pluginpb.HelloReq) (*pluginpb.He
 func (s *service) Configure(_ context.Context, req *pluginpb.ConfigureReq) (*pluginpb.ConfigureResp, error) {
 	s.turn <- struct{}{}
 	defer func() { <-s.turn }()
+	features = contract.Features(req.GetFeatures())
 	err := s.d.configure(req.GetConfig())
 	if err == nil {
 		err = s.d.restoreState(req.GetState())

@@ -47,7 +47,7 @@ func errorText(err error) uint64 {
 }
 
 //go:wasmexport dunlin_abi_v1
-func exportMarker() uint64 { return 0 }
+func exportMarker() uint64 { return uint64(contract.AllFeatures()) }
 
 //go:wasmexport dunlin_hooks
 func exportHooks() uint64 { return uint64(plugged.hooks) }

@@ -76,6 +76,18 @@ type ConnectChange struct {
 	PacketSize    *uint32
 	KeepAlive     *uint16
 	SessionExpiry *uint32
+	// Subscriptions are made for the client when it is connected, without a question
+	// to the acl. Levels %c and %u are its client identifier and user name; a filter
+	// that the client has no fitting name for is left out. At most
+	// contract.MaxSubscriptions. It needs contract.FeatureSubscriptions, see [Granted].
+	Subscriptions []Subscription
+}
+
+// Subscription is a subscription that the broker makes. Options is the options byte
+// of a SUBSCRIBE: QoS, no local << 2, retain as published << 3, retain handling << 4.
+type Subscription struct {
+	Filter  string
+	Options byte
 }
 
 // MessageChange changes a message. A nil field changes nothing.

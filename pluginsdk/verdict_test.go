@@ -55,13 +55,16 @@ func TestConnectChangeIsEncoded(t *testing.T) {
 	rm, ka := uint16(20), uint16(30)
 	size, exp := uint32(1000), uint32(60)
 	d := ask(t, &everything{verdict: Verdict{Throttle: time.Second, Connect: &ConnectChange{ClientID: "c9", ReceiveMax: &rm, PacketSize: &size,
-		KeepAlive: &ka, SessionExpiry: &exp}}}, contract.Header{Hook: contract.HookConnect}, nil)
+		KeepAlive: &ka, SessionExpiry: &exp, Subscriptions: []Subscription{{"a/%c", 1}, {"b", 6}}}}}, contract.Header{Hook: contract.HookConnect}, nil)
 	ms, _ := d.Uint32(contract.ExtThrottle)
 	if l, ok := d.Limits(); !ok || l != (contract.Limits{ReceiveMax: 20, PacketSize: 1000, KeepAlive: 30, SessionExpiry: 60}) || ms != 1000 {
 		t.Errorf("%+v %d", l, ms)
 	}
 	if ext(t, d, contract.ExtClientID) != "c9" {
 		t.Error("client id")
+	}
+	if ext(t, d, contract.ExtSubscriptions) != "\x00\x04a/%c\x01\x00\x01b\x06" {
+		t.Error("subscriptions")
 	}
 }
 

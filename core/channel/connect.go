@@ -18,8 +18,9 @@ import (
 type handshake struct {
 	packet   *packet.Connect
 	auth     *hook.AuthEvent
-	assigned string       // the client id that the server gave; "": the client's own
-	props    packet.Props // of the CONNACK
+	assigned string          // the client id that the server gave; "": the client's own
+	given    []packet.Filter // subscriptions that plugins want made, with placeholders
+	props    packet.Props    // of the CONNACK
 }
 
 // handleConnect takes the steps up to authentication, in this order:
@@ -56,7 +57,7 @@ func (c *Channel) introduce(io *IO, t *turn, ev *hook.ConnectEvent) {
 		return
 	}
 	c.slowDown(io.Batch.Now, ev.Throttle)
-	c.pending = &handshake{packet: p}
+	c.pending = &handshake{packet: p, given: ev.Subscribe}
 	for _, step := range []func(*packet.Connect) *fault{c.checkClientID, c.checkWill, c.checkMethod} {
 		if f := step(p); f != nil {
 			c.refuse(io, f)
@@ -239,6 +240,7 @@ func (c *Channel) welcome(io *IO, t *turn, present bool) {
 	c.sess.Configure(c.zone.SessionConfig(c.version)) // the client may have come through another zone
 	c.sess.Attach(io.Batch.Now, window, c.version != packet.V50, &t.effects)
 	c.emit(io, t)
+	c.subscribeGiven(io.Batch, h.given)
 	if c.env.Access.Banned(&c.zone.Access, c.client, io.Batch.Now) {
 		c.owner.Evict(packet.AdministrativeAction) // the ban came while the session was claimed
 	}

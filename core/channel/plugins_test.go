@@ -19,6 +19,9 @@ func (w *world) bind(what string, k words) {
 			if e.Client.ID == k.str("deny") {
 				e.Reason, e.Text = packet.ReasonCode(k.num("code")), "refused"
 			}
+			for _, f := range k["give"] {
+				e.Subscribe = append(e.Subscribe, filterOf(f))
+			}
 		})
 	case "auth":
 		h.ClientAuthenticate.Add(spec, func(e *hook.AuthEvent) { authByScript(e, k) })

@@ -149,11 +149,7 @@ func illFormed(filter string) bool {
 // subscribe stores one subscription and remembers it in fresh if retained
 // messages may be due.
 func (c *Channel) subscribe(b *router.Batch, f *packet.Filter, id uint32, fresh []hook.RetainedReadEvent) (packet.ReasonCode, []hook.RetainedReadEvent) {
-	opts := message.SubOptions{ID: id, QoS: f.QoS, RetainHandling: f.RetainHandling, NoLocal: f.NoLocal, RetainAsPublished: f.RetainAsPublished}
-	if c.version != packet.V50 {
-		opts.NoLocal = c.zone.IgnoreLoopDeliver || c.client.Bridge
-		opts.RetainAsPublished = c.client.Bridge
-	}
+	opts := c.subOptions(f, id)
 	full := c.mounted(f.Filter)
 	_, exists := c.sess.Subscription(full)
 	if !exists && c.zone.MaxSubscriptions > 0 && c.sess.Info().Subscriptions >= c.zone.MaxSubscriptions {
@@ -179,6 +175,16 @@ func (c *Channel) subscribe(b *router.Batch, f *packet.Filter, id uint32, fresh 
 		fresh = append(fresh, hook.RetainedReadEvent{Client: c.client, Filter: full, Opts: opts, New: isNew})
 	}
 	return packet.ReasonCode(f.QoS), fresh
+}
+
+// subOptions are the options of a subscription that the client's version can ask for.
+func (c *Channel) subOptions(f *packet.Filter, id uint32) message.SubOptions {
+	opts := message.SubOptions{ID: id, QoS: f.QoS, RetainHandling: f.RetainHandling, NoLocal: f.NoLocal, RetainAsPublished: f.RetainAsPublished}
+	if c.version != packet.V50 {
+		opts.NoLocal = c.zone.IgnoreLoopDeliver || c.client.Bridge
+		opts.RetainAsPublished = c.client.Bridge
+	}
+	return opts
 }
 
 // readRetained asks the provider what to send for new subscriptions.

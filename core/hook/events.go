@@ -30,7 +30,10 @@ type ConnectEvent struct {
 	Text   string // reason string for a 5.0 client
 	// Throttle is for how long the client is not to be read; callbacks may raise it.
 	Throttle time.Duration
-	Park     *Parking // where the client can wait for the verdict; nil: it cannot
+	// Subscribe are subscriptions to make for the client once it is connected;
+	// callbacks append. Levels %c and %u stand for its client id and user name.
+	Subscribe []packet.Filter
+	Park      *Parking // where the client can wait for the verdict; nil: it cannot
 }
 
 // AuthEvent asks who a client is. The first callback that does not answer Next

@@ -10,9 +10,10 @@ export const SIZE_VERSION_SHIFT: u32 = 6;
 export const SIZE_ORIGIN_SHIFT: u32 = 16;
 export const SIZE_HOPS_SHIFT: u32 = 20;
 export const SIZE_VERDICT: u32 = 16;
-export const SIZE_EXTS: u32 = 21;
+export const SIZE_EXTS: u32 = 22;
 export const SIZE_EXT_HEAD: u32 = 8;
 export const MAX_METRIC_NAME: u32 = 256;
+export const MAX_SUBSCRIPTIONS: u32 = 256;
 export const MAX_RECORDS: u32 = 512; // records in one frame to a process
 export const MAX_RECORDS_WASM: u32 = 64; // records in one frame to a WASM guest
 export const MAX_FRAME_BYTES: u32 = 0x40000; // a frame with more than one record stays below
@@ -140,6 +141,7 @@ export const EXT_LIMITS: u32 = 17; // 4 x u32: receive maximum, packet size, kee
 export const EXT_CLIENT_ID: u32 = 18; // the client identifier to assign
 export const EXT_CACHE_FILTER: u32 = 19; // topic filter that a cached verdict covers
 export const EXT_PENDING: u32 = 20; // u64 token, u32 milliseconds: with Pending, see [AppendPending]
+export const EXT_SUBSCRIPTIONS: u32 = 21; // as SlotFilters of subscribe: subscriptions to make for the client; levels %c and %u are its names
 export const REASON_UNSPECIFIED_ERROR: u32 = 128;
 export const REASON_MALFORMED_PACKET: u32 = 129;
 export const REASON_PROTOCOL_ERROR: u32 = 130;
@@ -215,6 +217,7 @@ export const CALL_SESSION_KICK: u32 = 17; // Data client id
 export const CALL_CACHE_FORGET: u32 = 19; // Data prefix of topics; empty: all
 export const CALL_HASH_VERIFY: u32 = 18; // Seq id, Record length of the hash, Data hash, password
 export const CALL_METRIC_PUT: u32 = 20; // Seq kind, Arg float64 bits, Data name
+export const FEATURE_SUBSCRIPTIONS: u32 = 1; // the broker makes the subscriptions of ExtSubscriptions
 
 /** dunlin_log: (level i32, ptr i32, len i32) */
 @external("dunlin_log", "write")

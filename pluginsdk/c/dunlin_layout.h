@@ -12,9 +12,10 @@
 #define DUNLIN_SIZE_ORIGIN_SHIFT 16
 #define DUNLIN_SIZE_HOPS_SHIFT 20
 #define DUNLIN_SIZE_VERDICT 16
-#define DUNLIN_SIZE_EXTS 21
+#define DUNLIN_SIZE_EXTS 22
 #define DUNLIN_SIZE_EXT_HEAD 8
 #define DUNLIN_MAX_METRIC_NAME 256
+#define DUNLIN_MAX_SUBSCRIPTIONS 256
 #define DUNLIN_MAX_RECORDS 512 /* records in one frame to a process */
 #define DUNLIN_MAX_RECORDS_WASM 64 /* records in one frame to a WASM guest */
 #define DUNLIN_MAX_FRAME_BYTES 0x40000 /* a frame with more than one record stays below */
@@ -142,6 +143,7 @@
 #define DUNLIN_EXT_CLIENT_ID 18 /* the client identifier to assign */
 #define DUNLIN_EXT_CACHE_FILTER 19 /* topic filter that a cached verdict covers */
 #define DUNLIN_EXT_PENDING 20 /* u64 token, u32 milliseconds: with Pending, see [AppendPending] */
+#define DUNLIN_EXT_SUBSCRIPTIONS 21 /* as SlotFilters of subscribe: subscriptions to make for the client; levels %c and %u are its names */
 #define DUNLIN_REASON_UNSPECIFIED_ERROR 128
 #define DUNLIN_REASON_MALFORMED_PACKET 129
 #define DUNLIN_REASON_PROTOCOL_ERROR 130
@@ -217,6 +219,7 @@
 #define DUNLIN_CALL_CACHE_FORGET 19 /* Data prefix of topics; empty: all */
 #define DUNLIN_CALL_HASH_VERIFY 18 /* Seq id, Record length of the hash, Data hash, password */
 #define DUNLIN_CALL_METRIC_PUT 20 /* Seq kind, Arg float64 bits, Data name */
+#define DUNLIN_FEATURE_SUBSCRIPTIONS 1 /* the broker makes the subscriptions of ExtSubscriptions */
 
 #define DUNLIN_IMPORT(module, name) __attribute__((import_module(module), import_name(name)))
 

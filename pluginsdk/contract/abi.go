@@ -66,9 +66,25 @@ const (
 	PluginName     = "dunlin" // the name to dispense
 )
 
-// Features are the bits of dunlin_abi_v1 and HelloResp.features. Version 1
-// defines none.
+// Features are the bits of dunlin_abi_v1 and HelloResp.features: what a plugin
+// must know of the broker to be correct. The broker grants those that it knows.
 type Features uint64
+
+// The features, and all that this version knows.
+const (
+	FeatureSubscriptions Features = 1 << 0 // the broker makes the subscriptions of ExtSubscriptions
+
+	knownFeatures = FeatureSubscriptions
+)
+
+// Known is the part of f that this version of the contract knows.
+func (f Features) Known() Features { return f & knownFeatures }
+
+// Has tells whether all of want are in f.
+func (f Features) Has(want Features) bool { return f&want == want }
+
+// AllFeatures are the features that this version knows.
+func AllFeatures() Features { return knownFeatures }
 
 // Levels of dunlin_log.write.
 const (

@@ -49,6 +49,8 @@ func checkExt(x Ext, b []byte, r Record) error {
 		return checkCodes(b, r)
 	case ExtFilters:
 		return checkFilters(b, r)
+	case ExtSubscriptions:
+		return checkSubscriptions(b)
 	case ExtLimits:
 		return checkLimits(b)
 	case ExtCacheFilter:
@@ -141,7 +143,7 @@ func checkCodes(b []byte, r Record) error {
 func checkFilters(b []byte, r Record) error {
 	n := uint32(0)
 	for f := range (FilterList{b, r.Hook() == HookSubscribe}).All {
-		if !ValidFilter(f.Filter) || f.Options&3 == 3 || f.Options&0xC0 != 0 || f.Options&0x30 == 0x30 {
+		if !f.valid() {
 			return errFilter
 		}
 		b = f.rest
@@ -149,6 +151,30 @@ func checkFilters(b []byte, r Record) error {
 	}
 	if len(b) != 0 || n != r.Aux() {
 		return fault(n, " filters for ", r.Aux(), ", ", len(b), " bytes left")
+	}
+	return nil
+}
+
+// valid tells whether filter and options are those of a SUBSCRIBE [MQTT-3.8.3-5].
+func (f *FilterEntry) valid() bool {
+	return ValidFilter(f.Filter) && f.Options&3 != 3 && f.Options&0xC0 == 0 && f.Options&0x30 != 0x30
+}
+
+// MaxSubscriptions is how many subscriptions one CONNECT may be given.
+const MaxSubscriptions = 256
+
+// checkSubscriptions validates subscriptions that the broker is to make.
+func checkSubscriptions(b []byte) error {
+	n := 0
+	for f := range (FilterList{b, true}).All {
+		if !f.valid() {
+			return errFilter
+		}
+		b = f.rest
+		n++
+	}
+	if len(b) != 0 || n > MaxSubscriptions {
+		return fault(n, " subscriptions, at most ", MaxSubscriptions, ", ", len(b), " bytes left")
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ const (
 	extsPending = 1 << ExtPending
 	extsAuth    = 1<<ExtText | 1<<ExtPrincipal | 1<<ExtTenant | 1<<ExtAttributes | 1<<ExtPermissions |
 		1<<ExtExpiresAt | 1<<ExtReply | 1<<ExtState
-	extsConnect   = 1<<ExtText | 1<<ExtLimits | 1<<ExtClientID | 1<<ExtThrottle
+	extsConnect   = 1<<ExtText | 1<<ExtLimits | 1<<ExtClientID | 1<<ExtThrottle | 1<<ExtSubscriptions
 	extsSubscribe = 1<<ExtText | 1<<ExtCodes | 1<<ExtFilters
 )
 

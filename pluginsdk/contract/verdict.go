@@ -54,29 +54,30 @@ type Ext uint8
 
 // The extension slots.
 const (
-	ExtText        Ext = 0  // reason string for a 5.0 client and for the log, UTF-8
-	ExtPrincipal   Ext = 1  // who the client is, UTF-8
-	ExtTenant      Ext = 2  // UTF-8
-	ExtAttributes  Ext = 3  // pairs: u16 length, key, u16 length, value
-	ExtPermissions Ext = 4  // permission list, see [AppendPermission]
-	ExtExpiresAt   Ext = 5  // u64 Unix nanoseconds: when the login ends
-	ExtReply       Ext = 6  // Authentication Data for AUTH or CONNACK
-	ExtState       Ext = 7  // comes back in SlotAuthState with the next auth_continue
-	ExtTopic       Ext = 8  // the message's new topic name
-	ExtPayload     Ext = 9  // the message's new payload
-	ExtProps       Ext = 10 // the message's new properties, wire form without length
-	ExtFlags       Ext = 11 // u32 mask, u32 value: which of QoS and RETAIN change, and to what
-	ExtExpiry      Ext = 12 // u32 new Message Expiry Interval; 0xFFFFFFFF: never
-	ExtPublishes   Ext = 13 // further messages: publish records, see [Record]
-	ExtThrottle    Ext = 14 // u32 milliseconds for which the client is not read
-	ExtCodes       Ext = 15 // one byte a filter: granted QoS, reason >= 0x80, or KeepCode
-	ExtFilters     Ext = 16 // the filters, as in SlotFilters, same number
-	ExtLimits      Ext = 17 // 4 x u32: receive maximum, packet size, keep alive, session expiry; KeepLimit: as is
-	ExtClientID    Ext = 18 // the client identifier to assign
-	ExtCacheFilter Ext = 19 // topic filter that a cached verdict covers
-	ExtPending     Ext = 20 // u64 token, u32 milliseconds: with Pending, see [AppendPending]
+	ExtText          Ext = 0  // reason string for a 5.0 client and for the log, UTF-8
+	ExtPrincipal     Ext = 1  // who the client is, UTF-8
+	ExtTenant        Ext = 2  // UTF-8
+	ExtAttributes    Ext = 3  // pairs: u16 length, key, u16 length, value
+	ExtPermissions   Ext = 4  // permission list, see [AppendPermission]
+	ExtExpiresAt     Ext = 5  // u64 Unix nanoseconds: when the login ends
+	ExtReply         Ext = 6  // Authentication Data for AUTH or CONNACK
+	ExtState         Ext = 7  // comes back in SlotAuthState with the next auth_continue
+	ExtTopic         Ext = 8  // the message's new topic name
+	ExtPayload       Ext = 9  // the message's new payload
+	ExtProps         Ext = 10 // the message's new properties, wire form without length
+	ExtFlags         Ext = 11 // u32 mask, u32 value: which of QoS and RETAIN change, and to what
+	ExtExpiry        Ext = 12 // u32 new Message Expiry Interval; 0xFFFFFFFF: never
+	ExtPublishes     Ext = 13 // further messages: publish records, see [Record]
+	ExtThrottle      Ext = 14 // u32 milliseconds for which the client is not read
+	ExtCodes         Ext = 15 // one byte a filter: granted QoS, reason >= 0x80, or KeepCode
+	ExtFilters       Ext = 16 // the filters, as in SlotFilters, same number
+	ExtLimits        Ext = 17 // 4 x u32: receive maximum, packet size, keep alive, session expiry; KeepLimit: as is
+	ExtClientID      Ext = 18 // the client identifier to assign
+	ExtCacheFilter   Ext = 19 // topic filter that a cached verdict covers
+	ExtPending       Ext = 20 // u64 token, u32 milliseconds: with Pending, see [AppendPending]
+	ExtSubscriptions Ext = 21 // as SlotFilters of subscribe: subscriptions to make for the client; levels %c and %u are its names
 
-	numExts = 21
+	numExts = 22
 )
 
 // Values that leave something as it is.

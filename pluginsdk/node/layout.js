@@ -12,11 +12,12 @@ const Size = Object.freeze({
   originShift: 16,
   hopsShift: 20,
   verdict: 16,
-  exts: 21,
+  exts: 22,
   extHead: 8,
 });
 const Max = Object.freeze({
   metricName: 256,
+  subscriptions: 256,
   records: 512, // records in one frame to a process
   recordsWasm: 64, // records in one frame to a WASM guest
   frameBytes: 0x40000, // a frame with more than one record stays below
@@ -160,6 +161,7 @@ const Ext = Object.freeze({
   clientId: 18, // the client identifier to assign
   cacheFilter: 19, // topic filter that a cached verdict covers
   pending: 20, // u64 token, u32 milliseconds: with Pending, see [AppendPending]
+  subscriptions: 21, // as SlotFilters of subscribe: subscriptions to make for the client; levels %c and %u are its names
 });
 const Reason = Object.freeze({
   unspecifiedError: 128,
@@ -253,6 +255,9 @@ const Call = Object.freeze({
   cacheForget: 19, // Data prefix of topics; empty: all
   hashVerify: 18, // Seq id, Record length of the hash, Data hash, password
   metricPut: 20, // Seq kind, Arg float64 bits, Data name
+});
+const Feature = Object.freeze({
+  subscriptions: 1, // the broker makes the subscriptions of ExtSubscriptions
 });
 const Handshake = Object.freeze({ key: "DUNLIN_PLUGIN", value: "b8e2d1d6-dunlin-plugin-v1", plugin: "dunlin", abi: 1 });
 
@@ -422,4 +427,4 @@ const hooks = new Map([
   [51, { name: "hashResult", number: 51, observes: false, type: HashResultRecord }],
 ]);
 
-module.exports = { Size, Max, Hook, Slot, Flag, Origin, Action, Verdict, Cache, Ext, Reason, Permit, Keep, No, Errno, Log, Metric, Kind, Call, Handshake, hooks };
+module.exports = { Size, Max, Hook, Slot, Flag, Origin, Action, Verdict, Cache, Ext, Reason, Permit, Keep, No, Errno, Log, Metric, Kind, Call, Feature, Handshake, hooks };

@@ -11,9 +11,10 @@ pub const SIZE_VERSION_SHIFT: u32 = 6;
 pub const SIZE_ORIGIN_SHIFT: u32 = 16;
 pub const SIZE_HOPS_SHIFT: u32 = 20;
 pub const SIZE_VERDICT: u32 = 16;
-pub const SIZE_EXTS: u32 = 21;
+pub const SIZE_EXTS: u32 = 22;
 pub const SIZE_EXT_HEAD: u32 = 8;
 pub const MAX_METRIC_NAME: u32 = 256;
+pub const MAX_SUBSCRIPTIONS: u32 = 256;
 pub const MAX_RECORDS: u32 = 512; // records in one frame to a process
 pub const MAX_RECORDS_WASM: u32 = 64; // records in one frame to a WASM guest
 pub const MAX_FRAME_BYTES: u32 = 0x40000; // a frame with more than one record stays below
@@ -141,6 +142,7 @@ pub const EXT_LIMITS: u32 = 17; // 4 x u32: receive maximum, packet size, keep a
 pub const EXT_CLIENT_ID: u32 = 18; // the client identifier to assign
 pub const EXT_CACHE_FILTER: u32 = 19; // topic filter that a cached verdict covers
 pub const EXT_PENDING: u32 = 20; // u64 token, u32 milliseconds: with Pending, see [AppendPending]
+pub const EXT_SUBSCRIPTIONS: u32 = 21; // as SlotFilters of subscribe: subscriptions to make for the client; levels %c and %u are its names
 pub const REASON_UNSPECIFIED_ERROR: u8 = 128;
 pub const REASON_MALFORMED_PACKET: u8 = 129;
 pub const REASON_PROTOCOL_ERROR: u8 = 130;
@@ -216,6 +218,7 @@ pub const CALL_SESSION_KICK: u32 = 17; // Data client id
 pub const CALL_CACHE_FORGET: u32 = 19; // Data prefix of topics; empty: all
 pub const CALL_HASH_VERIFY: u32 = 18; // Seq id, Record length of the hash, Data hash, password
 pub const CALL_METRIC_PUT: u32 = 20; // Seq kind, Arg float64 bits, Data name
+pub const FEATURE_SUBSCRIPTIONS: u32 = 1; // the broker makes the subscriptions of ExtSubscriptions
 
 #[link(wasm_import_module = "dunlin_log")]
 extern "C" {

@@ -53,6 +53,7 @@ var Connect = Ops[hook.ConnectEvent]{
 		if id, ok := a.Ext(contract.ExtClientID); ok {
 			e.Client.ID = string(id)
 		}
+		subscribe(a, e)
 		limit(a, e)
 	},
 	Fail: func(h *Binding, e *hook.ConnectEvent) {
@@ -60,6 +61,17 @@ var Connect = Ops[hook.ConnectEvent]{
 			e.Reason = h.Reason
 		}
 	},
+}
+
+// subscribe adds the subscriptions that the plugin wants made.
+func subscribe(a *Answer, e *hook.ConnectEvent) {
+	list, _ := a.Ext(contract.ExtSubscriptions)
+	for f := range (contract.FilterList{Bytes: list, Options: true}).All {
+		e.Subscribe = append(e.Subscribe, packet.Filter{
+			Filter: string(f.Filter), QoS: f.Options & 3, NoLocal: f.Options&(1<<2) != 0,
+			RetainAsPublished: f.Options&(1<<3) != 0, RetainHandling: f.Options >> 4 & 3,
+		})
+	}
 }
 
 // limit lowers or raises what the CONNECT asked for.

@@ -82,6 +82,17 @@ func TestConnectVerdicts(t *testing.T) {
 	}
 }
 
+func TestConnectSubscriptions(t *testing.T) {
+	e := &hook.ConnectEvent{Client: client(), Packet: &packet.Connect{}, Subscribe: []packet.Filter{{Filter: "earlier"}}}
+	decide(t, &Connect, contract.HookConnect, e, func(w *contract.VerdictWriter) {
+		w.Put(0, contract.ExtSubscriptions, contract.AppendSubscription(contract.AppendSubscription(nil, "a/%c", 2|1<<2|1<<3|1<<4), "b", 0x20))
+	})
+	want := []packet.Filter{{Filter: "earlier"}, {Filter: "a/%c", QoS: 2, NoLocal: true, RetainAsPublished: true, RetainHandling: 1}, {Filter: "b", RetainHandling: 2}}
+	if !slices.Equal(e.Subscribe, want) || e.Reason != 0 {
+		t.Errorf("%+v", e.Subscribe)
+	}
+}
+
 func TestAuthVerdicts(t *testing.T) {
 	auth := func(say func(*contract.VerdictWriter)) *hook.AuthEvent {
 		e := &hook.AuthEvent{Client: client(), Password: []byte("pw"), Method: "M", Data: []byte("d")}

@@ -106,7 +106,9 @@ func (p *process) greet(ctx context.Context, i *Instance) error {
 	p.api = raw.(pluginpb.PluginClient)
 	ctx, cancel := context.WithTimeout(ctx, i.t.cfg.StartTimeout)
 	defer cancel()
-	hello, err := p.api.Hello(ctx, &pluginpb.HelloReq{Abi: contract.ABI, Node: i.spec.Node, Version: i.spec.Version})
+	hello, err := p.api.Hello(ctx, &pluginpb.HelloReq{
+		Abi: contract.ABI, Features: uint64(contract.AllFeatures()), Node: i.spec.Node, Version: i.spec.Version,
+	})
 	if err != nil {
 		return fmt.Errorf("hello: %w", plain(err))
 	}
@@ -116,7 +118,8 @@ func (p *process) greet(ctx context.Context, i *Instance) error {
 	for _, h := range hello.GetHooks() {
 		p.hooks = p.hooks.With(contract.Hook(min(h, uint32(contract.MaxHook)+1)))
 	}
-	if _, err := p.api.Configure(ctx, &pluginpb.ConfigureReq{Config: i.spec.Config}); err != nil {
+	granted := contract.Features(hello.GetFeatures()).Known()
+	if _, err := p.api.Configure(ctx, &pluginpb.ConfigureReq{Config: i.spec.Config, Features: uint64(granted)}); err != nil {
 		return fmt.Errorf("configuration refused: %w", plain(err))
 	}
 	health, err := p.api.Health(ctx, &pluginpb.HealthReq{})

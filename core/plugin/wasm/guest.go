@@ -89,7 +89,11 @@ func (p *Plugin) newGuest(number int) (g *guest, err error) {
 			return g, g.failure(initialize, err)
 		}
 	}
-	if err := g.configure(); err != nil {
+	wanted, err := g.features()
+	if err != nil {
+		return g, err
+	}
+	if err := g.configure(wanted.Known()); err != nil {
 		return g, err
 	}
 	p.spent(budget - int64(g.fuel.Get()))
@@ -111,10 +115,18 @@ func (g *guest) bind(mod api.Module) {
 // of its own.
 func (g *guest) pay(units int64) { g.fuel.Set(g.fuel.Get() - uint64(units)) }
 
-// configure hands the guest its init message.
-func (g *guest) configure() error {
+// features asks which features the guest wants.
+func (g *guest) features() (contract.Features, error) {
+	if err := g.mod.ExportedFunction(contract.ExportMarker).CallWithStack(g.ctx, g.stack[:1]); err != nil {
+		return 0, g.failure(contract.ExportMarker, err)
+	}
+	return contract.Features(g.stack[0]), nil
+}
+
+// configure hands the guest its init message, with the features it is granted.
+func (g *guest) configure(granted contract.Features) error {
 	msg, err := json.Marshal(contract.InitMessage{
-		Instance: g.number, Instances: len(g.p.shards),
+		Features: granted, Instance: g.number, Instances: len(g.p.shards),
 		Node: g.p.spec.Node, Version: g.p.spec.Version, Config: contract.RawObject(g.p.spec.Config),
 	})
 	if err != nil {
