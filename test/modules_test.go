@@ -1,10 +1,13 @@
 package test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/dunlinmq/dunlin/core/packet"
 )
 
 // module is the setup of a broker with one bundled plugin and its file.
@@ -57,4 +60,64 @@ sub.rule.1 = 'mine/# ^mine/(.+)$ devices/%u/$1'
 	}
 	m.pub(t, "-i", "c2", "-t", "in/two", "-m", "other rules", "-q", "1")
 	sub.expect("devices/c1/newtwo 0 0 other rules")
+}
+
+// TestSubscriptionModule: clients get the messages of the operator's list without
+// a SUBSCRIBE, durable sessions once, others' names nothing.
+func TestSubscriptionModule(t *testing.T) {
+	t.Parallel()
+	s := module("subscription", `[config]
+1.topic = "inbox/%c/%u"
+1.qos = 1
+2.topic = "news"
+2.qos = 2
+`)
+	s.plugins = append(s.plugins, "retainer")
+	b := start(t, s)
+	pub := b.dial(packet.V50)
+	pub.connect("publisher")
+	pub.publishWith(&packet.Publish{Topic: "news", Payload: []byte("kept"), Retain: true})
+	pub.expect("news", "kept")
+
+	login := func(v packet.Version, id, user string) *client {
+		c := b.dial(v)
+		c.connectWith(&packet.Connect{ClientID: id, HasUsername: true, Username: user, Props: expires(v)})
+		return c
+	}
+	for _, v := range []packet.Version{packet.V311, packet.V50} {
+		id := fmt.Sprintf("dev%d", v)
+		c := login(v, id, "u1")
+		c.expect("news", "kept")
+		pub.publish("inbox/"+id+"/u1", "hello", 2)
+		if m := c.expect("inbox/"+id+"/u1", "hello"); m.QoS != 1 {
+			t.Errorf("QoS %d", m.QoS)
+		}
+		c.send(&packet.Disconnect{})
+		c.closed()
+		pub.publish("inbox/"+id+"/u1", "while away", 1)
+		c = login(v, id, "u1")
+		for _, want := range []string{"while away", "kept"} {
+			if got := c.message(); string(got.Payload) != want {
+				t.Errorf("%s: %s, want %s", id, got.Payload, want)
+			}
+		}
+		if n := strings.Count(b.ctl("subscriptions", "list", "-o", "json"), "inbox/"+id); n != 1 {
+			t.Errorf("%s is subscribed %d times", id, n)
+		}
+	}
+	wide := login(packet.V50, "+", "+")
+	wide.expect("news", "kept")
+	pub.publish("inbox/dev5/u1", "not for all", 1)
+	if got := wide.ping(); len(got) != 0 {
+		t.Errorf("a client named + got %v", got)
+	}
+	b.refused("subscription", "[config]\n1.topic = 'a#'\n", "1.topic = \"a#\": not a topic filter")
+}
+
+// expires keeps the session of a 5.0 client for a minute.
+func expires(v packet.Version) packet.Props {
+	if v != packet.V50 {
+		return nil
+	}
+	return packet.AppendUint32Prop(nil, packet.PropSessionExpiry, 60)
 }
