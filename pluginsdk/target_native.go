@@ -92,6 +92,9 @@ func (s *service) Hello(_ context.Context, req *pluginpb.HelloReq) (*pluginpb.He
 	}
 	node = req.GetNode()
 	resp := &pluginpb.HelloResp{Abi: contract.ABI, Features: uint64(contract.Features(req.GetFeatures()).Known())}
+	if _, ok := s.d.plugin.(Commander); !ok {
+		resp.Features &^= uint64(contract.FeatureCommand)
+	}
 	for _, h := range contract.Hooks() {
 		if s.d.hooks.Has(h) {
 			resp.Hooks = append(resp.Hooks, uint32(h))
@@ -118,6 +121,32 @@ func (s *service) Configure(_ context.Context, req *pluginpb.ConfigureReq) (*plu
 // Health says that the process runs.
 func (s *service) Health(context.Context, *pluginpb.HealthReq) (*pluginpb.HealthResp, error) {
 	return &pluginpb.HealthResp{Ok: true}, nil
+}
+
+// Command carries out what an operator asks. It does not wait for the handlers.
+func (s *service) Command(_ context.Context, req *pluginpb.CommandReq) (*pluginpb.CommandResp, error) {
+	c, ok := s.d.plugin.(Commander)
+	if !ok {
+		return nil, status.Error(codes.Unimplemented, "the plugin takes no commands")
+	}
+	body, err := c.OnCommand(req.GetName(), req.GetBody())
+	if err != nil {
+		return nil, status.Error(commandCode(err), err.Error())
+	}
+	return &pluginpb.CommandResp{Body: body}, nil
+}
+
+// commandCode is how an error of OnCommand is told.
+func commandCode(err error) codes.Code {
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return codes.NotFound
+	case errors.Is(err, ErrInvalid):
+		return codes.InvalidArgument
+	case errors.Is(err, ErrDenied):
+		return codes.FailedPrecondition
+	}
+	return codes.Unknown
 }
 
 // Drain waits until all that was taken is answered and returns the state.

@@ -62,6 +62,7 @@ var ctlVerbs = []verbTest{
 	{"plugins show retainer", "engine", 0}, {"plugins show retainer -o json", `"fuel_p50"`, 0},
 	{"plugins top --interval 20ms", "retained_read", 0}, {"plugins top --interval 20ms -o json", `"p99_us"`, 0},
 	{"plugins reload retainer", "Plugin retainer reloaded successfully.", 0},
+	{"plugins command retainer x", "takes no commands", 1}, {"plugins command retainer x {", "no JSON", 2}, {"plugins command nobody x", "not loaded", 1},
 	{"plugins disable retainer", "Plugin retainer disabled successfully.", 0}, {"plugins list", "retainer", 0},
 	{"plugins enable retainer", "Plugin retainer enabled successfully.", 0},
 	{"plugins unload retainer", "Plugin retainer unloaded successfully.", 0},

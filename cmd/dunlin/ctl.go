@@ -30,7 +30,7 @@ func (a *app) ctl() *cobra.Command {
 		a.store(),
 		a.figuresOf(figureList{use: "mnesia", short: "The same as store info (EMQ X's name)", family: adminpb.ListFiguresRequest_FAMILY_STORE}),
 		group("plugins", "List and change plugins",
-			a.pluginsList(), a.pluginsShow(), a.pluginsTop(),
+			a.pluginsList(), a.pluginsShow(), a.pluginsTop(), a.pluginsCommand(),
 			a.pluginsChange("load", adminpb.ChangePluginRequest_CHANGE_LOAD, "Start a plugin and note it in loaded_plugins"),
 			a.pluginsChange("unload", adminpb.ChangePluginRequest_CHANGE_UNLOAD, "Stop a plugin and note it in loaded_plugins"),
 			a.pluginsChange("reload", adminpb.ChangePluginRequest_CHANGE_RELOAD, "Replace a plugin by what its files say now; no client is disconnected"),

@@ -142,7 +142,7 @@ func (s *Server) Run(ctx context.Context) error {
 
 // Limits of the service: it is for a few operators on this machine.
 const (
-	maxMessage = 1 << 20
+	maxMessage = 2 << 20
 	maxStreams = 64
 	drainTime  = 2 * time.Second
 )

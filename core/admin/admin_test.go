@@ -179,6 +179,35 @@ func TestErrorsBecomeCodes(t *testing.T) {
 	}
 }
 
+// teller answers commands with what it was asked, or with err.
+type teller struct{ err error }
+
+func (a *teller) Command(_ context.Context, plugin, name string, body []byte) ([]byte, error) {
+	return []byte(plugin + " " + name + " " + string(body)), a.err
+}
+
+// TestCommandsReachPlugins: with the answer or the error and its code; a node
+// without plugins says so.
+func TestCommandsReachPlugins(t *testing.T) {
+	tell := &teller{}
+	cfg := testConfig(shortDir(t))
+	cfg.Operator.Commands = tell
+	c := serve(t, cfg, &shelf{})
+	ask := &adminpb.PluginCommandRequest{Plugin: "rules", Name: "list", Body: []byte("{}")}
+	r, err := c.PluginCommand(t.Context(), ask)
+	if err != nil || string(r.GetBody()) != "rules list {}" {
+		t.Errorf("%q, %v", r.GetBody(), err)
+	}
+	tell.err = fmt.Errorf("no rule: %w", ErrInvalid)
+	if _, err := c.PluginCommand(t.Context(), ask); status.Code(err) != codes.InvalidArgument {
+		t.Errorf("refused: %v", err)
+	}
+	bare := serve(t, testConfig(shortDir(t)), &shelf{})
+	if _, err := bare.PluginCommand(t.Context(), ask); status.Code(err) != codes.Unimplemented {
+		t.Errorf("nobody to ask: %v", err)
+	}
+}
+
 func TestStopIsPassedOn(t *testing.T) {
 	cfg := testConfig(shortDir(t))
 	stopped := make(chan struct{})

@@ -26,6 +26,14 @@ type Operator struct {
 	Ports   Ports
 	Config  Settings
 	Store   Store
+	// Commands reach loaded plugins.
+	Commands Commands
+}
+
+// Commands has plugins carry out commands of their own. Errors: ErrNotFound,
+// ErrInvalid, ErrState, and what the plugin says.
+type Commands interface {
+	Command(ctx context.Context, plugin, name string, body []byte) ([]byte, error)
 }
 
 // Store is the upkeep of what survives, as of store.Maintainer: in use, and

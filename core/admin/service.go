@@ -83,6 +83,17 @@ func (s *service) ChangePlugin(ctx context.Context, r *adminpb.ChangePluginReque
 	return &adminpb.ChangePluginReply{}, nil
 }
 
+// PluginCommand implements adminpb.AdminServer. What a plugin is asked is logged
+// without the body, which may hold secrets.
+func (s *service) PluginCommand(ctx context.Context, r *adminpb.PluginCommandRequest) (*adminpb.PluginCommandReply, error) {
+	if s.cfg.Operator.Commands == nil {
+		return nil, errNoRoom
+	}
+	body, err := s.cfg.Operator.Commands.Command(ctx, r.GetPlugin(), r.GetName(), r.GetBody())
+	s.cfg.Log.Info("plugin asked by an operator", zap.String("plugin", r.GetPlugin()), zap.String("command", r.GetName()), zap.Error(err))
+	return answer(&adminpb.PluginCommandReply{Body: body}, err)
+}
+
 // Stop implements adminpb.AdminServer.
 func (s *service) Stop(context.Context, *adminpb.StopRequest) (*adminpb.StopReply, error) {
 	s.cfg.Log.Info("an operator asks the node to stop")

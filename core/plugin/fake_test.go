@@ -40,6 +40,8 @@ type builtinPlugin struct {
 	state    State                                // "": running
 	handOver func(old, to *builtinInstance) error // nil: has no state
 
+	command func(name string, body []byte) ([]byte, error) // nil: takes none
+
 	opened, closed atomic.Int64
 }
 

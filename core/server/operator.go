@@ -22,7 +22,7 @@ const askTime = time.Second
 
 // operator is what the admin service shows and changes.
 func (s *Server) operator() admin.Operator {
-	return admin.Operator{Clients: clients{s}, Topics: topics{s}, Bans: bans{s}, Facts: facts{s}, Levels: s.opts.Levels, Ports: doors{s}, Config: inForce{s}, Store: upkeep{s}}
+	return admin.Operator{Clients: clients{s}, Topics: topics{s}, Bans: bans{s}, Facts: facts{s}, Levels: s.opts.Levels, Ports: doors{s}, Config: inForce{s}, Store: upkeep{s}, Commands: pluginAdmin{s}}
 }
 
 // clients implements admin.Clients.

@@ -146,13 +146,31 @@ func (a pluginAdmin) Enable(name string, on bool) error {
 	return outcome(a.s.plugins.Enable(name, on))
 }
 
+// Command implements admin.Commands.
+func (a pluginAdmin) Command(ctx context.Context, name, command string, body []byte) ([]byte, error) {
+	answer, err := a.s.plugins.Command(ctx, name, command, body)
+	if err != nil {
+		err = &classed{outcome(err), err}
+	}
+	return answer, err
+}
+
+// classed is an error of a class that keeps its own words.
+type classed struct{ class, err error }
+
+func (e *classed) Error() string { return e.err.Error() }
+func (e *classed) Unwrap() error { return e.class }
+
 // outcome puts the manager's errors into the admin service's classes.
 func outcome(err error) error {
 	switch {
-	case errors.Is(err, plugin.ErrLoaded), errors.Is(err, plugin.ErrNotLoaded), errors.Is(err, plugin.ErrStopped):
+	case errors.Is(err, plugin.ErrLoaded), errors.Is(err, plugin.ErrNotLoaded), errors.Is(err, plugin.ErrStopped), errors.Is(err, plugin.ErrRefused),
+		errors.Is(err, plugin.ErrNoCommands):
 		return fmt.Errorf("%w: %w", admin.ErrState, err)
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, plugin.ErrNotThere):
 		return fmt.Errorf("%w: %w", admin.ErrNotFound, err)
+	case errors.Is(err, plugin.ErrBadCommand):
+		return fmt.Errorf("%w: %w", admin.ErrInvalid, err)
 	}
 	return err
 }

@@ -74,7 +74,9 @@ type Features uint64
 const (
 	FeatureSubscriptions Features = 1 << 0 // the broker makes the subscriptions of ExtSubscriptions
 
-	knownFeatures = FeatureSubscriptions
+	FeatureCommand Features = 1 << 1 // the plugin serves Command; processes only
+
+	knownFeatures = FeatureSubscriptions | FeatureCommand
 )
 
 // Known is the part of f that this version of the contract knows.
@@ -85,6 +87,13 @@ func (f Features) Has(want Features) bool { return f&want == want }
 
 // AllFeatures are the features that this version knows.
 func AllFeatures() Features { return knownFeatures }
+
+// Bounds of a command of an operator to a plugin.
+const (
+	MaxCommandName  = 128
+	MaxCommandBody  = 1 << 20 // bytes of JSON to the plugin
+	MaxCommandReply = 8 << 20 // bytes of JSON from it
+)
 
 // Levels of dunlin_log.write.
 const (

@@ -2970,6 +2970,110 @@ func (*ChangePluginReply) Descriptor() ([]byte, []int) {
 	return file_admin_proto_rawDescGZIP(), []int{43}
 }
 
+type PluginCommandRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Plugin        string                 `protobuf:"bytes,1,opt,name=plugin,proto3" json:"plugin,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"` // "rules.list"
+	Body          []byte                 `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"` // a JSON value; empty: none
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PluginCommandRequest) Reset() {
+	*x = PluginCommandRequest{}
+	mi := &file_admin_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PluginCommandRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PluginCommandRequest) ProtoMessage() {}
+
+func (x *PluginCommandRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PluginCommandRequest.ProtoReflect.Descriptor instead.
+func (*PluginCommandRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *PluginCommandRequest) GetPlugin() string {
+	if x != nil {
+		return x.Plugin
+	}
+	return ""
+}
+
+func (x *PluginCommandRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PluginCommandRequest) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+type PluginCommandReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Body          []byte                 `protobuf:"bytes,1,opt,name=body,proto3" json:"body,omitempty"` // a JSON value
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PluginCommandReply) Reset() {
+	*x = PluginCommandReply{}
+	mi := &file_admin_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PluginCommandReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PluginCommandReply) ProtoMessage() {}
+
+func (x *PluginCommandReply) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PluginCommandReply.ProtoReflect.Descriptor instead.
+func (*PluginCommandReply) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *PluginCommandReply) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
 type CountClientsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -2978,7 +3082,7 @@ type CountClientsRequest struct {
 
 func (x *CountClientsRequest) Reset() {
 	*x = CountClientsRequest{}
-	mi := &file_admin_proto_msgTypes[44]
+	mi := &file_admin_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2990,7 +3094,7 @@ func (x *CountClientsRequest) String() string {
 func (*CountClientsRequest) ProtoMessage() {}
 
 func (x *CountClientsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[44]
+	mi := &file_admin_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3003,7 +3107,7 @@ func (x *CountClientsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountClientsRequest.ProtoReflect.Descriptor instead.
 func (*CountClientsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{44}
+	return file_admin_proto_rawDescGZIP(), []int{46}
 }
 
 type CountClientsReply struct {
@@ -3015,7 +3119,7 @@ type CountClientsReply struct {
 
 func (x *CountClientsReply) Reset() {
 	*x = CountClientsReply{}
-	mi := &file_admin_proto_msgTypes[45]
+	mi := &file_admin_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3027,7 +3131,7 @@ func (x *CountClientsReply) String() string {
 func (*CountClientsReply) ProtoMessage() {}
 
 func (x *CountClientsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[45]
+	mi := &file_admin_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3040,7 +3144,7 @@ func (x *CountClientsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountClientsReply.ProtoReflect.Descriptor instead.
 func (*CountClientsReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{45}
+	return file_admin_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *CountClientsReply) GetCounts() *Counts {
@@ -3058,7 +3162,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_admin_proto_msgTypes[46]
+	mi := &file_admin_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3070,7 +3174,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[46]
+	mi := &file_admin_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3083,7 +3187,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{46}
+	return file_admin_proto_rawDescGZIP(), []int{48}
 }
 
 type StopReply struct {
@@ -3094,7 +3198,7 @@ type StopReply struct {
 
 func (x *StopReply) Reset() {
 	*x = StopReply{}
-	mi := &file_admin_proto_msgTypes[47]
+	mi := &file_admin_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3106,7 +3210,7 @@ func (x *StopReply) String() string {
 func (*StopReply) ProtoMessage() {}
 
 func (x *StopReply) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_proto_msgTypes[47]
+	mi := &file_admin_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3119,7 +3223,7 @@ func (x *StopReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopReply.ProtoReflect.Descriptor instead.
 func (*StopReply) Descriptor() ([]byte, []int) {
-	return file_admin_proto_rawDescGZIP(), []int{47}
+	return file_admin_proto_rawDescGZIP(), []int{49}
 }
 
 var File_admin_proto protoreflect.FileDescriptor
@@ -3354,16 +3458,23 @@ const file_admin_proto_rawDesc = "" +
 	"\rCHANGE_RELOAD\x10\x03\x12\x11\n" +
 	"\rCHANGE_ENABLE\x10\x04\x12\x12\n" +
 	"\x0eCHANGE_DISABLE\x10\x05\"\x13\n" +
-	"\x11ChangePluginReply\"\x15\n" +
+	"\x11ChangePluginReply\"V\n" +
+	"\x14PluginCommandRequest\x12\x16\n" +
+	"\x06plugin\x18\x01 \x01(\tR\x06plugin\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
+	"\x04body\x18\x03 \x01(\fR\x04body\"(\n" +
+	"\x12PluginCommandReply\x12\x12\n" +
+	"\x04body\x18\x01 \x01(\fR\x04body\"\x15\n" +
 	"\x13CountClientsRequest\"D\n" +
 	"\x11CountClientsReply\x12/\n" +
 	"\x06counts\x18\x01 \x01(\v2\x17.dunlin.admin.v1.CountsR\x06counts\"\r\n" +
 	"\vStopRequest\"\v\n" +
-	"\tStopReply2\x8b\x0e\n" +
+	"\tStopReply2\xe8\x0e\n" +
 	"\x05Admin\x12F\n" +
 	"\x06Status\x12\x1e.dunlin.admin.v1.StatusRequest\x1a\x1c.dunlin.admin.v1.StatusReply\x12U\n" +
 	"\vListPlugins\x12#.dunlin.admin.v1.ListPluginsRequest\x1a!.dunlin.admin.v1.ListPluginsReply\x12X\n" +
-	"\fChangePlugin\x12$.dunlin.admin.v1.ChangePluginRequest\x1a\".dunlin.admin.v1.ChangePluginReply\x12X\n" +
+	"\fChangePlugin\x12$.dunlin.admin.v1.ChangePluginRequest\x1a\".dunlin.admin.v1.ChangePluginReply\x12[\n" +
+	"\rPluginCommand\x12%.dunlin.admin.v1.PluginCommandRequest\x1a#.dunlin.admin.v1.PluginCommandReply\x12X\n" +
 	"\fCountClients\x12$.dunlin.admin.v1.CountClientsRequest\x1a\".dunlin.admin.v1.CountClientsReply\x12@\n" +
 	"\x04Stop\x12\x1c.dunlin.admin.v1.StopRequest\x1a\x1a.dunlin.admin.v1.StopReply\x12U\n" +
 	"\vListClients\x12#.dunlin.admin.v1.ListClientsRequest\x1a!.dunlin.admin.v1.ListClientsReply\x12I\n" +
@@ -3402,7 +3513,7 @@ func file_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
 var file_admin_proto_goTypes = []any{
 	(MaintainStoreRequest_Action)(0),  // 0: dunlin.admin.v1.MaintainStoreRequest.Action
 	(ChangeListenerRequest_Action)(0), // 1: dunlin.admin.v1.ChangeListenerRequest.Action
@@ -3452,13 +3563,15 @@ var file_admin_proto_goTypes = []any{
 	(*PluginHookCost)(nil),            // 45: dunlin.admin.v1.PluginHookCost
 	(*ChangePluginRequest)(nil),       // 46: dunlin.admin.v1.ChangePluginRequest
 	(*ChangePluginReply)(nil),         // 47: dunlin.admin.v1.ChangePluginReply
-	(*CountClientsRequest)(nil),       // 48: dunlin.admin.v1.CountClientsRequest
-	(*CountClientsReply)(nil),         // 49: dunlin.admin.v1.CountClientsReply
-	(*StopRequest)(nil),               // 50: dunlin.admin.v1.StopRequest
-	(*StopReply)(nil),                 // 51: dunlin.admin.v1.StopReply
-	nil,                               // 52: dunlin.admin.v1.SetLogLevelReply.LevelsEntry
-	nil,                               // 53: dunlin.admin.v1.PluginCost.MetricsEntry
-	nil,                               // 54: dunlin.admin.v1.PluginHookCost.VerdictsEntry
+	(*PluginCommandRequest)(nil),      // 48: dunlin.admin.v1.PluginCommandRequest
+	(*PluginCommandReply)(nil),        // 49: dunlin.admin.v1.PluginCommandReply
+	(*CountClientsRequest)(nil),       // 50: dunlin.admin.v1.CountClientsRequest
+	(*CountClientsReply)(nil),         // 51: dunlin.admin.v1.CountClientsReply
+	(*StopRequest)(nil),               // 52: dunlin.admin.v1.StopRequest
+	(*StopReply)(nil),                 // 53: dunlin.admin.v1.StopReply
+	nil,                               // 54: dunlin.admin.v1.SetLogLevelReply.LevelsEntry
+	nil,                               // 55: dunlin.admin.v1.PluginCost.MetricsEntry
+	nil,                               // 56: dunlin.admin.v1.PluginHookCost.VerdictsEntry
 }
 var file_admin_proto_depIdxs = []int32{
 	0,  // 0: dunlin.admin.v1.MaintainStoreRequest.action:type_name -> dunlin.admin.v1.MaintainStoreRequest.Action
@@ -3471,7 +3584,7 @@ var file_admin_proto_depIdxs = []int32{
 	24, // 7: dunlin.admin.v1.ListRoutesReply.routes:type_name -> dunlin.admin.v1.Route
 	2,  // 8: dunlin.admin.v1.ListFiguresRequest.family:type_name -> dunlin.admin.v1.ListFiguresRequest.Family
 	27, // 9: dunlin.admin.v1.ListFiguresReply.figures:type_name -> dunlin.admin.v1.Figure
-	52, // 10: dunlin.admin.v1.SetLogLevelReply.levels:type_name -> dunlin.admin.v1.SetLogLevelReply.LevelsEntry
+	54, // 10: dunlin.admin.v1.SetLogLevelReply.levels:type_name -> dunlin.admin.v1.SetLogLevelReply.LevelsEntry
 	32, // 11: dunlin.admin.v1.ListAlarmsReply.alarms:type_name -> dunlin.admin.v1.Alarm
 	35, // 12: dunlin.admin.v1.ListBansReply.bans:type_name -> dunlin.admin.v1.Ban
 	39, // 13: dunlin.admin.v1.StatusReply.listeners:type_name -> dunlin.admin.v1.Listener
@@ -3479,56 +3592,58 @@ var file_admin_proto_depIdxs = []int32{
 	43, // 15: dunlin.admin.v1.ListPluginsReply.plugins:type_name -> dunlin.admin.v1.Plugin
 	44, // 16: dunlin.admin.v1.Plugin.cost:type_name -> dunlin.admin.v1.PluginCost
 	45, // 17: dunlin.admin.v1.PluginCost.hooks:type_name -> dunlin.admin.v1.PluginHookCost
-	53, // 18: dunlin.admin.v1.PluginCost.metrics:type_name -> dunlin.admin.v1.PluginCost.MetricsEntry
-	54, // 19: dunlin.admin.v1.PluginHookCost.verdicts:type_name -> dunlin.admin.v1.PluginHookCost.VerdictsEntry
+	55, // 18: dunlin.admin.v1.PluginCost.metrics:type_name -> dunlin.admin.v1.PluginCost.MetricsEntry
+	56, // 19: dunlin.admin.v1.PluginHookCost.verdicts:type_name -> dunlin.admin.v1.PluginHookCost.VerdictsEntry
 	3,  // 20: dunlin.admin.v1.ChangePluginRequest.change:type_name -> dunlin.admin.v1.ChangePluginRequest.Change
 	40, // 21: dunlin.admin.v1.CountClientsReply.counts:type_name -> dunlin.admin.v1.Counts
 	37, // 22: dunlin.admin.v1.Admin.Status:input_type -> dunlin.admin.v1.StatusRequest
 	41, // 23: dunlin.admin.v1.Admin.ListPlugins:input_type -> dunlin.admin.v1.ListPluginsRequest
 	46, // 24: dunlin.admin.v1.Admin.ChangePlugin:input_type -> dunlin.admin.v1.ChangePluginRequest
-	48, // 25: dunlin.admin.v1.Admin.CountClients:input_type -> dunlin.admin.v1.CountClientsRequest
-	50, // 26: dunlin.admin.v1.Admin.Stop:input_type -> dunlin.admin.v1.StopRequest
-	14, // 27: dunlin.admin.v1.Admin.ListClients:input_type -> dunlin.admin.v1.ListClientsRequest
-	13, // 28: dunlin.admin.v1.Admin.ShowClient:input_type -> dunlin.admin.v1.ClientRequest
-	13, // 29: dunlin.admin.v1.Admin.KickClient:input_type -> dunlin.admin.v1.ClientRequest
-	13, // 30: dunlin.admin.v1.Admin.CleanACLCache:input_type -> dunlin.admin.v1.ClientRequest
-	18, // 31: dunlin.admin.v1.Admin.ListSubscriptions:input_type -> dunlin.admin.v1.ListSubscriptionsRequest
-	21, // 32: dunlin.admin.v1.Admin.ChangeSubscription:input_type -> dunlin.admin.v1.ChangeSubscriptionRequest
-	22, // 33: dunlin.admin.v1.Admin.ListRoutes:input_type -> dunlin.admin.v1.ListRoutesRequest
-	25, // 34: dunlin.admin.v1.Admin.ListFigures:input_type -> dunlin.admin.v1.ListFiguresRequest
-	28, // 35: dunlin.admin.v1.Admin.SetLogLevel:input_type -> dunlin.admin.v1.SetLogLevelRequest
-	30, // 36: dunlin.admin.v1.Admin.ListAlarms:input_type -> dunlin.admin.v1.ListAlarmsRequest
-	33, // 37: dunlin.admin.v1.Admin.ListBans:input_type -> dunlin.admin.v1.ListBansRequest
-	35, // 38: dunlin.admin.v1.Admin.AddBan:input_type -> dunlin.admin.v1.Ban
-	36, // 39: dunlin.admin.v1.Admin.DeleteBan:input_type -> dunlin.admin.v1.DeleteBanRequest
-	6,  // 40: dunlin.admin.v1.Admin.ChangeListener:input_type -> dunlin.admin.v1.ChangeListenerRequest
-	7,  // 41: dunlin.admin.v1.Admin.ShowConfig:input_type -> dunlin.admin.v1.ShowConfigRequest
-	10, // 42: dunlin.admin.v1.Admin.ReloadConfig:input_type -> dunlin.admin.v1.ReloadConfigRequest
-	4,  // 43: dunlin.admin.v1.Admin.MaintainStore:input_type -> dunlin.admin.v1.MaintainStoreRequest
-	38, // 44: dunlin.admin.v1.Admin.Status:output_type -> dunlin.admin.v1.StatusReply
-	42, // 45: dunlin.admin.v1.Admin.ListPlugins:output_type -> dunlin.admin.v1.ListPluginsReply
-	47, // 46: dunlin.admin.v1.Admin.ChangePlugin:output_type -> dunlin.admin.v1.ChangePluginReply
-	49, // 47: dunlin.admin.v1.Admin.CountClients:output_type -> dunlin.admin.v1.CountClientsReply
-	51, // 48: dunlin.admin.v1.Admin.Stop:output_type -> dunlin.admin.v1.StopReply
-	15, // 49: dunlin.admin.v1.Admin.ListClients:output_type -> dunlin.admin.v1.ListClientsReply
-	16, // 50: dunlin.admin.v1.Admin.ShowClient:output_type -> dunlin.admin.v1.ClientInfo
-	12, // 51: dunlin.admin.v1.Admin.KickClient:output_type -> dunlin.admin.v1.Done
-	12, // 52: dunlin.admin.v1.Admin.CleanACLCache:output_type -> dunlin.admin.v1.Done
-	19, // 53: dunlin.admin.v1.Admin.ListSubscriptions:output_type -> dunlin.admin.v1.ListSubscriptionsReply
-	12, // 54: dunlin.admin.v1.Admin.ChangeSubscription:output_type -> dunlin.admin.v1.Done
-	23, // 55: dunlin.admin.v1.Admin.ListRoutes:output_type -> dunlin.admin.v1.ListRoutesReply
-	26, // 56: dunlin.admin.v1.Admin.ListFigures:output_type -> dunlin.admin.v1.ListFiguresReply
-	29, // 57: dunlin.admin.v1.Admin.SetLogLevel:output_type -> dunlin.admin.v1.SetLogLevelReply
-	31, // 58: dunlin.admin.v1.Admin.ListAlarms:output_type -> dunlin.admin.v1.ListAlarmsReply
-	34, // 59: dunlin.admin.v1.Admin.ListBans:output_type -> dunlin.admin.v1.ListBansReply
-	12, // 60: dunlin.admin.v1.Admin.AddBan:output_type -> dunlin.admin.v1.Done
-	12, // 61: dunlin.admin.v1.Admin.DeleteBan:output_type -> dunlin.admin.v1.Done
-	12, // 62: dunlin.admin.v1.Admin.ChangeListener:output_type -> dunlin.admin.v1.Done
-	8,  // 63: dunlin.admin.v1.Admin.ShowConfig:output_type -> dunlin.admin.v1.ShowConfigReply
-	11, // 64: dunlin.admin.v1.Admin.ReloadConfig:output_type -> dunlin.admin.v1.ReloadConfigReply
-	5,  // 65: dunlin.admin.v1.Admin.MaintainStore:output_type -> dunlin.admin.v1.MaintainStoreReply
-	44, // [44:66] is the sub-list for method output_type
-	22, // [22:44] is the sub-list for method input_type
+	48, // 25: dunlin.admin.v1.Admin.PluginCommand:input_type -> dunlin.admin.v1.PluginCommandRequest
+	50, // 26: dunlin.admin.v1.Admin.CountClients:input_type -> dunlin.admin.v1.CountClientsRequest
+	52, // 27: dunlin.admin.v1.Admin.Stop:input_type -> dunlin.admin.v1.StopRequest
+	14, // 28: dunlin.admin.v1.Admin.ListClients:input_type -> dunlin.admin.v1.ListClientsRequest
+	13, // 29: dunlin.admin.v1.Admin.ShowClient:input_type -> dunlin.admin.v1.ClientRequest
+	13, // 30: dunlin.admin.v1.Admin.KickClient:input_type -> dunlin.admin.v1.ClientRequest
+	13, // 31: dunlin.admin.v1.Admin.CleanACLCache:input_type -> dunlin.admin.v1.ClientRequest
+	18, // 32: dunlin.admin.v1.Admin.ListSubscriptions:input_type -> dunlin.admin.v1.ListSubscriptionsRequest
+	21, // 33: dunlin.admin.v1.Admin.ChangeSubscription:input_type -> dunlin.admin.v1.ChangeSubscriptionRequest
+	22, // 34: dunlin.admin.v1.Admin.ListRoutes:input_type -> dunlin.admin.v1.ListRoutesRequest
+	25, // 35: dunlin.admin.v1.Admin.ListFigures:input_type -> dunlin.admin.v1.ListFiguresRequest
+	28, // 36: dunlin.admin.v1.Admin.SetLogLevel:input_type -> dunlin.admin.v1.SetLogLevelRequest
+	30, // 37: dunlin.admin.v1.Admin.ListAlarms:input_type -> dunlin.admin.v1.ListAlarmsRequest
+	33, // 38: dunlin.admin.v1.Admin.ListBans:input_type -> dunlin.admin.v1.ListBansRequest
+	35, // 39: dunlin.admin.v1.Admin.AddBan:input_type -> dunlin.admin.v1.Ban
+	36, // 40: dunlin.admin.v1.Admin.DeleteBan:input_type -> dunlin.admin.v1.DeleteBanRequest
+	6,  // 41: dunlin.admin.v1.Admin.ChangeListener:input_type -> dunlin.admin.v1.ChangeListenerRequest
+	7,  // 42: dunlin.admin.v1.Admin.ShowConfig:input_type -> dunlin.admin.v1.ShowConfigRequest
+	10, // 43: dunlin.admin.v1.Admin.ReloadConfig:input_type -> dunlin.admin.v1.ReloadConfigRequest
+	4,  // 44: dunlin.admin.v1.Admin.MaintainStore:input_type -> dunlin.admin.v1.MaintainStoreRequest
+	38, // 45: dunlin.admin.v1.Admin.Status:output_type -> dunlin.admin.v1.StatusReply
+	42, // 46: dunlin.admin.v1.Admin.ListPlugins:output_type -> dunlin.admin.v1.ListPluginsReply
+	47, // 47: dunlin.admin.v1.Admin.ChangePlugin:output_type -> dunlin.admin.v1.ChangePluginReply
+	49, // 48: dunlin.admin.v1.Admin.PluginCommand:output_type -> dunlin.admin.v1.PluginCommandReply
+	51, // 49: dunlin.admin.v1.Admin.CountClients:output_type -> dunlin.admin.v1.CountClientsReply
+	53, // 50: dunlin.admin.v1.Admin.Stop:output_type -> dunlin.admin.v1.StopReply
+	15, // 51: dunlin.admin.v1.Admin.ListClients:output_type -> dunlin.admin.v1.ListClientsReply
+	16, // 52: dunlin.admin.v1.Admin.ShowClient:output_type -> dunlin.admin.v1.ClientInfo
+	12, // 53: dunlin.admin.v1.Admin.KickClient:output_type -> dunlin.admin.v1.Done
+	12, // 54: dunlin.admin.v1.Admin.CleanACLCache:output_type -> dunlin.admin.v1.Done
+	19, // 55: dunlin.admin.v1.Admin.ListSubscriptions:output_type -> dunlin.admin.v1.ListSubscriptionsReply
+	12, // 56: dunlin.admin.v1.Admin.ChangeSubscription:output_type -> dunlin.admin.v1.Done
+	23, // 57: dunlin.admin.v1.Admin.ListRoutes:output_type -> dunlin.admin.v1.ListRoutesReply
+	26, // 58: dunlin.admin.v1.Admin.ListFigures:output_type -> dunlin.admin.v1.ListFiguresReply
+	29, // 59: dunlin.admin.v1.Admin.SetLogLevel:output_type -> dunlin.admin.v1.SetLogLevelReply
+	31, // 60: dunlin.admin.v1.Admin.ListAlarms:output_type -> dunlin.admin.v1.ListAlarmsReply
+	34, // 61: dunlin.admin.v1.Admin.ListBans:output_type -> dunlin.admin.v1.ListBansReply
+	12, // 62: dunlin.admin.v1.Admin.AddBan:output_type -> dunlin.admin.v1.Done
+	12, // 63: dunlin.admin.v1.Admin.DeleteBan:output_type -> dunlin.admin.v1.Done
+	12, // 64: dunlin.admin.v1.Admin.ChangeListener:output_type -> dunlin.admin.v1.Done
+	8,  // 65: dunlin.admin.v1.Admin.ShowConfig:output_type -> dunlin.admin.v1.ShowConfigReply
+	11, // 66: dunlin.admin.v1.Admin.ReloadConfig:output_type -> dunlin.admin.v1.ReloadConfigReply
+	5,  // 67: dunlin.admin.v1.Admin.MaintainStore:output_type -> dunlin.admin.v1.MaintainStoreReply
+	45, // [45:68] is the sub-list for method output_type
+	22, // [22:45] is the sub-list for method input_type
 	22, // [22:22] is the sub-list for extension type_name
 	22, // [22:22] is the sub-list for extension extendee
 	0,  // [0:22] is the sub-list for field type_name
@@ -3545,7 +3660,7 @@ func file_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   51,
+			NumMessages:   53,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,6 +24,7 @@ const (
 	Admin_Status_FullMethodName             = "/dunlin.admin.v1.Admin/Status"
 	Admin_ListPlugins_FullMethodName        = "/dunlin.admin.v1.Admin/ListPlugins"
 	Admin_ChangePlugin_FullMethodName       = "/dunlin.admin.v1.Admin/ChangePlugin"
+	Admin_PluginCommand_FullMethodName      = "/dunlin.admin.v1.Admin/PluginCommand"
 	Admin_CountClients_FullMethodName       = "/dunlin.admin.v1.Admin/CountClients"
 	Admin_Stop_FullMethodName               = "/dunlin.admin.v1.Admin/Stop"
 	Admin_ListClients_FullMethodName        = "/dunlin.admin.v1.Admin/ListClients"
@@ -57,6 +58,10 @@ type AdminClient interface {
 	// start loads it. NOT_FOUND: there is none
 	// of that name; FAILED_PRECONDITION: it is already so, or it does not load.
 	ChangePlugin(ctx context.Context, in *ChangePluginRequest, opts ...grpc.CallOption) (*ChangePluginReply, error)
+	// PluginCommand has a loaded plugin carry out a command of its own. NOT_FOUND,
+	// INVALID_ARGUMENT and FAILED_PRECONDITION are the plugin's, or say that there
+	// is no such plugin, no such command, or that the plugin takes none.
+	PluginCommand(ctx context.Context, in *PluginCommandRequest, opts ...grpc.CallOption) (*PluginCommandReply, error)
 	// CountClients counts connections, sessions and subscriptions.
 	CountClients(ctx context.Context, in *CountClientsRequest, opts ...grpc.CallOption) (*CountClientsReply, error)
 	// Stop asks the node to stop as on SIGTERM and returns at once.
@@ -133,6 +138,16 @@ func (c *adminClient) ChangePlugin(ctx context.Context, in *ChangePluginRequest,
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ChangePluginReply)
 	err := c.cc.Invoke(ctx, Admin_ChangePlugin_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) PluginCommand(ctx context.Context, in *PluginCommandRequest, opts ...grpc.CallOption) (*PluginCommandReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PluginCommandReply)
+	err := c.cc.Invoke(ctx, Admin_PluginCommand_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -341,6 +356,10 @@ type AdminServer interface {
 	// start loads it. NOT_FOUND: there is none
 	// of that name; FAILED_PRECONDITION: it is already so, or it does not load.
 	ChangePlugin(context.Context, *ChangePluginRequest) (*ChangePluginReply, error)
+	// PluginCommand has a loaded plugin carry out a command of its own. NOT_FOUND,
+	// INVALID_ARGUMENT and FAILED_PRECONDITION are the plugin's, or say that there
+	// is no such plugin, no such command, or that the plugin takes none.
+	PluginCommand(context.Context, *PluginCommandRequest) (*PluginCommandReply, error)
 	// CountClients counts connections, sessions and subscriptions.
 	CountClients(context.Context, *CountClientsRequest) (*CountClientsReply, error)
 	// Stop asks the node to stop as on SIGTERM and returns at once.
@@ -401,6 +420,9 @@ func (UnimplementedAdminServer) ListPlugins(context.Context, *ListPluginsRequest
 }
 func (UnimplementedAdminServer) ChangePlugin(context.Context, *ChangePluginRequest) (*ChangePluginReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method ChangePlugin not implemented")
+}
+func (UnimplementedAdminServer) PluginCommand(context.Context, *PluginCommandRequest) (*PluginCommandReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method PluginCommand not implemented")
 }
 func (UnimplementedAdminServer) CountClients(context.Context, *CountClientsRequest) (*CountClientsReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method CountClients not implemented")
@@ -530,6 +552,24 @@ func _Admin_ChangePlugin_Handler(srv interface{}, ctx context.Context, dec func(
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(AdminServer).ChangePlugin(ctx, req.(*ChangePluginRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_PluginCommand_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PluginCommandRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).PluginCommand(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_PluginCommand_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).PluginCommand(ctx, req.(*PluginCommandRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -894,6 +934,10 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ChangePlugin",
 			Handler:    _Admin_ChangePlugin_Handler,
+		},
+		{
+			MethodName: "PluginCommand",
+			Handler:    _Admin_PluginCommand_Handler,
 		},
 		{
 			MethodName: "CountClients",

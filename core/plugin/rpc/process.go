@@ -31,6 +31,8 @@ type process struct {
 	id     uint64 // unique in the instance; set by install
 	hooks  contract.HookSet
 
+	features contract.Features // granted: offered and wanted
+
 	heard atomic.Int64 // when the last frame came, Unix nanoseconds
 
 	sendMu sync.Mutex // serialises stream.Send
@@ -115,11 +117,11 @@ func (p *process) greet(ctx context.Context, i *Instance) error {
 	if hello.GetAbi() != contract.ABI {
 		return fmt.Errorf("hello: the plugin speaks contract %d, this broker %d", hello.GetAbi(), contract.ABI)
 	}
+	p.features = contract.Features(hello.GetFeatures()).Known()
 	for _, h := range hello.GetHooks() {
 		p.hooks = p.hooks.With(contract.Hook(min(h, uint32(contract.MaxHook)+1)))
 	}
-	granted := contract.Features(hello.GetFeatures()).Known()
-	if _, err := p.api.Configure(ctx, &pluginpb.ConfigureReq{Config: i.spec.Config, Features: uint64(granted)}); err != nil {
+	if _, err := p.api.Configure(ctx, &pluginpb.ConfigureReq{Config: i.spec.Config, Features: uint64(p.features)}); err != nil {
 		return fmt.Errorf("configuration refused: %w", plain(err))
 	}
 	health, err := p.api.Health(ctx, &pluginpb.HealthReq{})

@@ -232,9 +232,11 @@ func (x *HelloResp) GetVersion() string {
 
 type ConfigureReq struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Config        []byte                 `protobuf:"bytes,1,opt,name=config,proto3" json:"config,omitempty"`      // JSON object, validated against the plugin's schema
-	Features      uint64                 `protobuf:"varint,2,opt,name=features,proto3" json:"features,omitempty"` // what the broker grants
-	State         []byte                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`        // of the previous version, see DrainResp; empty: none
+	Config        []byte                 `protobuf:"bytes,1,opt,name=config,proto3" json:"config,omitempty"`                        // JSON object, validated against the plugin's schema
+	Features      uint64                 `protobuf:"varint,2,opt,name=features,proto3" json:"features,omitempty"`                   // what the broker grants
+	State         []byte                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`                          // of the previous version, see DrainResp; empty: none
+	DataDir       string                 `protobuf:"bytes,4,opt,name=data_dir,json=dataDir,proto3" json:"data_dir,omitempty"`       // the plugin's own directory, which outlives it; it exists
+	ConfigDir     string                 `protobuf:"bytes,5,opt,name=config_dir,json=configDir,proto3" json:"config_dir,omitempty"` // of the operator's file: where relative paths in it start
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -290,8 +292,23 @@ func (x *ConfigureReq) GetState() []byte {
 	return nil
 }
 
+func (x *ConfigureReq) GetDataDir() string {
+	if x != nil {
+		return x.DataDir
+	}
+	return ""
+}
+
+func (x *ConfigureReq) GetConfigDir() string {
+	if x != nil {
+		return x.ConfigDir
+	}
+	return ""
+}
+
 type ConfigureResp struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Filters       []*HookFilters         `protobuf:"bytes,1,rep,name=filters,proto3" json:"filters,omitempty"` // as host call want, before the first frame
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -326,6 +343,66 @@ func (*ConfigureResp) Descriptor() ([]byte, []int) {
 	return file_plugin_proto_rawDescGZIP(), []int{3}
 }
 
+func (x *ConfigureResp) GetFilters() []*HookFilters {
+	if x != nil {
+		return x.Filters
+	}
+	return nil
+}
+
+// HookFilters are the topic filters of a hook whose registration is dynamic.
+type HookFilters struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Hook          uint32                 `protobuf:"varint,1,opt,name=hook,proto3" json:"hook,omitempty"`
+	Filters       []string               `protobuf:"bytes,2,rep,name=filters,proto3" json:"filters,omitempty"` // none: no event
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HookFilters) Reset() {
+	*x = HookFilters{}
+	mi := &file_plugin_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HookFilters) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HookFilters) ProtoMessage() {}
+
+func (x *HookFilters) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HookFilters.ProtoReflect.Descriptor instead.
+func (*HookFilters) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *HookFilters) GetHook() uint32 {
+	if x != nil {
+		return x.Hook
+	}
+	return 0
+}
+
+func (x *HookFilters) GetFilters() []string {
+	if x != nil {
+		return x.Filters
+	}
+	return nil
+}
+
 type Frame struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Seq           uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
@@ -338,7 +415,7 @@ type Frame struct {
 
 func (x *Frame) Reset() {
 	*x = Frame{}
-	mi := &file_plugin_proto_msgTypes[4]
+	mi := &file_plugin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -350,7 +427,7 @@ func (x *Frame) String() string {
 func (*Frame) ProtoMessage() {}
 
 func (x *Frame) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[4]
+	mi := &file_plugin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -363,7 +440,7 @@ func (x *Frame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Frame.ProtoReflect.Descriptor instead.
 func (*Frame) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{4}
+	return file_plugin_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Frame) GetSeq() uint64 {
@@ -402,7 +479,7 @@ type HealthReq struct {
 
 func (x *HealthReq) Reset() {
 	*x = HealthReq{}
-	mi := &file_plugin_proto_msgTypes[5]
+	mi := &file_plugin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -414,7 +491,7 @@ func (x *HealthReq) String() string {
 func (*HealthReq) ProtoMessage() {}
 
 func (x *HealthReq) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[5]
+	mi := &file_plugin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -427,7 +504,7 @@ func (x *HealthReq) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthReq.ProtoReflect.Descriptor instead.
 func (*HealthReq) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{5}
+	return file_plugin_proto_rawDescGZIP(), []int{6}
 }
 
 type HealthResp struct {
@@ -440,7 +517,7 @@ type HealthResp struct {
 
 func (x *HealthResp) Reset() {
 	*x = HealthResp{}
-	mi := &file_plugin_proto_msgTypes[6]
+	mi := &file_plugin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -452,7 +529,7 @@ func (x *HealthResp) String() string {
 func (*HealthResp) ProtoMessage() {}
 
 func (x *HealthResp) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[6]
+	mi := &file_plugin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -465,7 +542,7 @@ func (x *HealthResp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthResp.ProtoReflect.Descriptor instead.
 func (*HealthResp) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{6}
+	return file_plugin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *HealthResp) GetOk() bool {
@@ -490,7 +567,7 @@ type DrainReq struct {
 
 func (x *DrainReq) Reset() {
 	*x = DrainReq{}
-	mi := &file_plugin_proto_msgTypes[7]
+	mi := &file_plugin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -502,7 +579,7 @@ func (x *DrainReq) String() string {
 func (*DrainReq) ProtoMessage() {}
 
 func (x *DrainReq) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[7]
+	mi := &file_plugin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -515,7 +592,7 @@ func (x *DrainReq) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainReq.ProtoReflect.Descriptor instead.
 func (*DrainReq) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{7}
+	return file_plugin_proto_rawDescGZIP(), []int{8}
 }
 
 type DrainResp struct {
@@ -527,7 +604,7 @@ type DrainResp struct {
 
 func (x *DrainResp) Reset() {
 	*x = DrainResp{}
-	mi := &file_plugin_proto_msgTypes[8]
+	mi := &file_plugin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -539,7 +616,7 @@ func (x *DrainResp) String() string {
 func (*DrainResp) ProtoMessage() {}
 
 func (x *DrainResp) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[8]
+	mi := &file_plugin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -552,12 +629,108 @@ func (x *DrainResp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainResp.ProtoReflect.Descriptor instead.
 func (*DrainResp) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{8}
+	return file_plugin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *DrainResp) GetState() []byte {
 	if x != nil {
 		return x.State
+	}
+	return nil
+}
+
+type CommandReq struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // "rules.list"
+	Body          []byte                 `protobuf:"bytes,2,opt,name=body,proto3" json:"body,omitempty"` // a JSON value; empty: none
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CommandReq) Reset() {
+	*x = CommandReq{}
+	mi := &file_plugin_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CommandReq) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CommandReq) ProtoMessage() {}
+
+func (x *CommandReq) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CommandReq.ProtoReflect.Descriptor instead.
+func (*CommandReq) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *CommandReq) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *CommandReq) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+type CommandResp struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Body          []byte                 `protobuf:"bytes,1,opt,name=body,proto3" json:"body,omitempty"` // a JSON value
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CommandResp) Reset() {
+	*x = CommandResp{}
+	mi := &file_plugin_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CommandResp) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CommandResp) ProtoMessage() {}
+
+func (x *CommandResp) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CommandResp.ProtoReflect.Descriptor instead.
+func (*CommandResp) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *CommandResp) GetBody() []byte {
+	if x != nil {
+		return x.Body
 	}
 	return nil
 }
@@ -577,12 +750,19 @@ const file_plugin_proto_rawDesc = "" +
 	"\bfeatures\x18\x02 \x01(\x04R\bfeatures\x12\x14\n" +
 	"\x05hooks\x18\x03 \x03(\rR\x05hooks\x12\x12\n" +
 	"\x04name\x18\x04 \x01(\tR\x04name\x12\x18\n" +
-	"\aversion\x18\x05 \x01(\tR\aversion\"X\n" +
+	"\aversion\x18\x05 \x01(\tR\aversion\"\x92\x01\n" +
 	"\fConfigureReq\x12\x16\n" +
 	"\x06config\x18\x01 \x01(\fR\x06config\x12\x1a\n" +
 	"\bfeatures\x18\x02 \x01(\x04R\bfeatures\x12\x14\n" +
-	"\x05state\x18\x03 \x01(\fR\x05state\"\x0f\n" +
-	"\rConfigureResp\"g\n" +
+	"\x05state\x18\x03 \x01(\fR\x05state\x12\x19\n" +
+	"\bdata_dir\x18\x04 \x01(\tR\adataDir\x12\x1d\n" +
+	"\n" +
+	"config_dir\x18\x05 \x01(\tR\tconfigDir\"H\n" +
+	"\rConfigureResp\x127\n" +
+	"\afilters\x18\x01 \x03(\v2\x1d.dunlin.plugin.v1.HookFiltersR\afilters\";\n" +
+	"\vHookFilters\x12\x12\n" +
+	"\x04hook\x18\x01 \x01(\rR\x04hook\x12\x18\n" +
+	"\afilters\x18\x02 \x03(\tR\afilters\"g\n" +
 	"\x05Frame\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12*\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x16.dunlin.plugin.v1.KindR\x04kind\x12\f\n" +
@@ -596,7 +776,13 @@ const file_plugin_proto_rawDesc = "" +
 	"\n" +
 	"\bDrainReq\"!\n" +
 	"\tDrainResp\x12\x14\n" +
-	"\x05state\x18\x01 \x01(\fR\x05state*\x85\x01\n" +
+	"\x05state\x18\x01 \x01(\fR\x05state\"4\n" +
+	"\n" +
+	"CommandReq\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04body\x18\x02 \x01(\fR\x04body\"!\n" +
+	"\vCommandResp\x12\x12\n" +
+	"\x04body\x18\x01 \x01(\fR\x04body*\x85\x01\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tKIND_CALL\x10\x01\x12\x11\n" +
@@ -604,13 +790,14 @@ const file_plugin_proto_rawDesc = "" +
 	"\fKIND_OBSERVE\x10\x03\x12\x11\n" +
 	"\rKIND_HOSTCALL\x10\x04\x12\x12\n" +
 	"\x0eKIND_HOSTREPLY\x10\x05\x12\f\n" +
-	"\bKIND_ACK\x10\x062\xdc\x02\n" +
+	"\bKIND_ACK\x10\x062\xa4\x03\n" +
 	"\x06Plugin\x12@\n" +
 	"\x05Hello\x12\x1a.dunlin.plugin.v1.HelloReq\x1a\x1b.dunlin.plugin.v1.HelloResp\x12L\n" +
 	"\tConfigure\x12\x1e.dunlin.plugin.v1.ConfigureReq\x1a\x1f.dunlin.plugin.v1.ConfigureResp\x12;\n" +
 	"\x03Run\x12\x17.dunlin.plugin.v1.Frame\x1a\x17.dunlin.plugin.v1.Frame(\x010\x01\x12C\n" +
 	"\x06Health\x12\x1b.dunlin.plugin.v1.HealthReq\x1a\x1c.dunlin.plugin.v1.HealthResp\x12@\n" +
-	"\x05Drain\x12\x1a.dunlin.plugin.v1.DrainReq\x1a\x1b.dunlin.plugin.v1.DrainRespB8Z6github.com/dunlinmq/dunlin/pluginsdk/contract/pluginpbb\x06proto3"
+	"\x05Drain\x12\x1a.dunlin.plugin.v1.DrainReq\x1a\x1b.dunlin.plugin.v1.DrainResp\x12F\n" +
+	"\aCommand\x12\x1c.dunlin.plugin.v1.CommandReq\x1a\x1d.dunlin.plugin.v1.CommandRespB8Z6github.com/dunlinmq/dunlin/pluginsdk/contract/pluginpbb\x06proto3"
 
 var (
 	file_plugin_proto_rawDescOnce sync.Once
@@ -625,36 +812,42 @@ func file_plugin_proto_rawDescGZIP() []byte {
 }
 
 var file_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_plugin_proto_goTypes = []any{
 	(Kind)(0),             // 0: dunlin.plugin.v1.Kind
 	(*HelloReq)(nil),      // 1: dunlin.plugin.v1.HelloReq
 	(*HelloResp)(nil),     // 2: dunlin.plugin.v1.HelloResp
 	(*ConfigureReq)(nil),  // 3: dunlin.plugin.v1.ConfigureReq
 	(*ConfigureResp)(nil), // 4: dunlin.plugin.v1.ConfigureResp
-	(*Frame)(nil),         // 5: dunlin.plugin.v1.Frame
-	(*HealthReq)(nil),     // 6: dunlin.plugin.v1.HealthReq
-	(*HealthResp)(nil),    // 7: dunlin.plugin.v1.HealthResp
-	(*DrainReq)(nil),      // 8: dunlin.plugin.v1.DrainReq
-	(*DrainResp)(nil),     // 9: dunlin.plugin.v1.DrainResp
+	(*HookFilters)(nil),   // 5: dunlin.plugin.v1.HookFilters
+	(*Frame)(nil),         // 6: dunlin.plugin.v1.Frame
+	(*HealthReq)(nil),     // 7: dunlin.plugin.v1.HealthReq
+	(*HealthResp)(nil),    // 8: dunlin.plugin.v1.HealthResp
+	(*DrainReq)(nil),      // 9: dunlin.plugin.v1.DrainReq
+	(*DrainResp)(nil),     // 10: dunlin.plugin.v1.DrainResp
+	(*CommandReq)(nil),    // 11: dunlin.plugin.v1.CommandReq
+	(*CommandResp)(nil),   // 12: dunlin.plugin.v1.CommandResp
 }
 var file_plugin_proto_depIdxs = []int32{
-	0, // 0: dunlin.plugin.v1.Frame.kind:type_name -> dunlin.plugin.v1.Kind
-	1, // 1: dunlin.plugin.v1.Plugin.Hello:input_type -> dunlin.plugin.v1.HelloReq
-	3, // 2: dunlin.plugin.v1.Plugin.Configure:input_type -> dunlin.plugin.v1.ConfigureReq
-	5, // 3: dunlin.plugin.v1.Plugin.Run:input_type -> dunlin.plugin.v1.Frame
-	6, // 4: dunlin.plugin.v1.Plugin.Health:input_type -> dunlin.plugin.v1.HealthReq
-	8, // 5: dunlin.plugin.v1.Plugin.Drain:input_type -> dunlin.plugin.v1.DrainReq
-	2, // 6: dunlin.plugin.v1.Plugin.Hello:output_type -> dunlin.plugin.v1.HelloResp
-	4, // 7: dunlin.plugin.v1.Plugin.Configure:output_type -> dunlin.plugin.v1.ConfigureResp
-	5, // 8: dunlin.plugin.v1.Plugin.Run:output_type -> dunlin.plugin.v1.Frame
-	7, // 9: dunlin.plugin.v1.Plugin.Health:output_type -> dunlin.plugin.v1.HealthResp
-	9, // 10: dunlin.plugin.v1.Plugin.Drain:output_type -> dunlin.plugin.v1.DrainResp
-	6, // [6:11] is the sub-list for method output_type
-	1, // [1:6] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	5,  // 0: dunlin.plugin.v1.ConfigureResp.filters:type_name -> dunlin.plugin.v1.HookFilters
+	0,  // 1: dunlin.plugin.v1.Frame.kind:type_name -> dunlin.plugin.v1.Kind
+	1,  // 2: dunlin.plugin.v1.Plugin.Hello:input_type -> dunlin.plugin.v1.HelloReq
+	3,  // 3: dunlin.plugin.v1.Plugin.Configure:input_type -> dunlin.plugin.v1.ConfigureReq
+	6,  // 4: dunlin.plugin.v1.Plugin.Run:input_type -> dunlin.plugin.v1.Frame
+	7,  // 5: dunlin.plugin.v1.Plugin.Health:input_type -> dunlin.plugin.v1.HealthReq
+	9,  // 6: dunlin.plugin.v1.Plugin.Drain:input_type -> dunlin.plugin.v1.DrainReq
+	11, // 7: dunlin.plugin.v1.Plugin.Command:input_type -> dunlin.plugin.v1.CommandReq
+	2,  // 8: dunlin.plugin.v1.Plugin.Hello:output_type -> dunlin.plugin.v1.HelloResp
+	4,  // 9: dunlin.plugin.v1.Plugin.Configure:output_type -> dunlin.plugin.v1.ConfigureResp
+	6,  // 10: dunlin.plugin.v1.Plugin.Run:output_type -> dunlin.plugin.v1.Frame
+	8,  // 11: dunlin.plugin.v1.Plugin.Health:output_type -> dunlin.plugin.v1.HealthResp
+	10, // 12: dunlin.plugin.v1.Plugin.Drain:output_type -> dunlin.plugin.v1.DrainResp
+	12, // 13: dunlin.plugin.v1.Plugin.Command:output_type -> dunlin.plugin.v1.CommandResp
+	8,  // [8:14] is the sub-list for method output_type
+	2,  // [2:8] is the sub-list for method input_type
+	2,  // [2:2] is the sub-list for extension type_name
+	2,  // [2:2] is the sub-list for extension extendee
+	0,  // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_plugin_proto_init() }
@@ -668,7 +861,7 @@ func file_plugin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plugin_proto_rawDesc), len(file_plugin_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   9,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -28,6 +28,7 @@ const (
 	Plugin_Run_FullMethodName       = "/dunlin.plugin.v1.Plugin/Run"
 	Plugin_Health_FullMethodName    = "/dunlin.plugin.v1.Plugin/Health"
 	Plugin_Drain_FullMethodName     = "/dunlin.plugin.v1.Plugin/Drain"
+	Plugin_Command_FullMethodName   = "/dunlin.plugin.v1.Plugin/Command"
 )
 
 // PluginClient is the client API for Plugin service.
@@ -50,6 +51,12 @@ type PluginClient interface {
 	// Drain asks the plugin to finish: what it has taken is answered before the
 	// call returns, with the state to hand to the next version.
 	Drain(ctx context.Context, in *DrainReq, opts ...grpc.CallOption) (*DrainResp, error)
+	// Command carries out what an operator asks by name. The broker calls it if
+	// the feature "command" was wanted and granted, at any time from Configure on,
+	// also while a frame is handled, and more than one at a time. Status codes that
+	// mean something: NOT_FOUND, INVALID_ARGUMENT, FAILED_PRECONDITION, and
+	// UNIMPLEMENTED for a name that the plugin does not know.
+	Command(ctx context.Context, in *CommandReq, opts ...grpc.CallOption) (*CommandResp, error)
 }
 
 type pluginClient struct {
@@ -113,6 +120,16 @@ func (c *pluginClient) Drain(ctx context.Context, in *DrainReq, opts ...grpc.Cal
 	return out, nil
 }
 
+func (c *pluginClient) Command(ctx context.Context, in *CommandReq, opts ...grpc.CallOption) (*CommandResp, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CommandResp)
+	err := c.cc.Invoke(ctx, Plugin_Command_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PluginServer is the server API for Plugin service.
 // All implementations must embed UnimplementedPluginServer
 // for forward compatibility.
@@ -133,6 +150,12 @@ type PluginServer interface {
 	// Drain asks the plugin to finish: what it has taken is answered before the
 	// call returns, with the state to hand to the next version.
 	Drain(context.Context, *DrainReq) (*DrainResp, error)
+	// Command carries out what an operator asks by name. The broker calls it if
+	// the feature "command" was wanted and granted, at any time from Configure on,
+	// also while a frame is handled, and more than one at a time. Status codes that
+	// mean something: NOT_FOUND, INVALID_ARGUMENT, FAILED_PRECONDITION, and
+	// UNIMPLEMENTED for a name that the plugin does not know.
+	Command(context.Context, *CommandReq) (*CommandResp, error)
 	mustEmbedUnimplementedPluginServer()
 }
 
@@ -157,6 +180,9 @@ func (UnimplementedPluginServer) Health(context.Context, *HealthReq) (*HealthRes
 }
 func (UnimplementedPluginServer) Drain(context.Context, *DrainReq) (*DrainResp, error) {
 	return nil, status.Error(codes.Unimplemented, "method Drain not implemented")
+}
+func (UnimplementedPluginServer) Command(context.Context, *CommandReq) (*CommandResp, error) {
+	return nil, status.Error(codes.Unimplemented, "method Command not implemented")
 }
 func (UnimplementedPluginServer) mustEmbedUnimplementedPluginServer() {}
 func (UnimplementedPluginServer) testEmbeddedByValue()                {}
@@ -258,6 +284,24 @@ func _Plugin_Drain_Handler(srv interface{}, ctx context.Context, dec func(interf
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Plugin_Command_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CommandReq)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PluginServer).Command(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Plugin_Command_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PluginServer).Command(ctx, req.(*CommandReq))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Plugin_ServiceDesc is the grpc.ServiceDesc for Plugin service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -280,6 +324,10 @@ var Plugin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Drain",
 			Handler:    _Plugin_Drain_Handler,
+		},
+		{
+			MethodName: "Command",
+			Handler:    _Plugin_Command_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

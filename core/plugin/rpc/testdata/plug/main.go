@@ -70,6 +70,25 @@ func (p *plug) OnPublish(e *sdk.MessageEvent) sdk.Verdict {
 	return sdk.Verdict{Action: sdk.Rewrite, Message: &sdk.MessageChange{Topic: &topic, Payload: &out}}
 }
 
+// OnCommand answers with the body, or with the fault that the name says.
+func (p *plug) OnCommand(name string, body []byte) ([]byte, error) {
+	switch name {
+	case "echo":
+		return body, nil
+	case "missing":
+		return nil, &sdk.CommandError{Kind: sdk.ErrNotFound, Text: "there is no such thing"}
+	case "invalid":
+		return nil, &sdk.CommandError{Kind: sdk.ErrInvalid, Text: "line 3: what is this?"}
+	case "refuse":
+		return nil, fmt.Errorf("busy: %w", sdk.ErrDenied)
+	case "fail":
+		return nil, errors.New("the disk is full")
+	case "wait":
+		select {}
+	}
+	return nil, sdk.UnknownCommand(name)
+}
+
 func (p *plug) OnPublished(e *sdk.MessageEvent) {
 	sdk.AddCounter(1, 1)
 	sdk.Log(sdk.Info, "published "+e.Topic())
