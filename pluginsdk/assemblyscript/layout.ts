@@ -12,6 +12,9 @@ export const SIZE_HOPS_SHIFT: u32 = 20;
 export const SIZE_VERDICT: u32 = 16;
 export const SIZE_EXTS: u32 = 22;
 export const SIZE_EXT_HEAD: u32 = 8;
+export const MAX_COMMAND_NAME: u32 = 128;
+export const MAX_COMMAND_BODY: u32 = 0x100000; // bytes of JSON to the plugin
+export const MAX_COMMAND_REPLY: u32 = 0x800000; // bytes of JSON from it
 export const MAX_METRIC_NAME: u32 = 256;
 export const MAX_SUBSCRIPTIONS: u32 = 256;
 export const MAX_RECORDS: u32 = 512; // records in one frame to a process
@@ -218,6 +221,7 @@ export const CALL_CACHE_FORGET: u32 = 19; // Data prefix of topics; empty: all
 export const CALL_HASH_VERIFY: u32 = 18; // Seq id, Record length of the hash, Data hash, password
 export const CALL_METRIC_PUT: u32 = 20; // Seq kind, Arg float64 bits, Data name
 export const FEATURE_SUBSCRIPTIONS: u32 = 1; // the broker makes the subscriptions of ExtSubscriptions
+export const FEATURE_COMMAND: u32 = 2; // the plugin serves Command; processes only
 
 /** dunlin_log: (level i32, ptr i32, len i32) */
 @external("dunlin_log", "write")

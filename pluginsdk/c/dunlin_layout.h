@@ -14,6 +14,9 @@
 #define DUNLIN_SIZE_VERDICT 16
 #define DUNLIN_SIZE_EXTS 22
 #define DUNLIN_SIZE_EXT_HEAD 8
+#define DUNLIN_MAX_COMMAND_NAME 128
+#define DUNLIN_MAX_COMMAND_BODY 0x100000 /* bytes of JSON to the plugin */
+#define DUNLIN_MAX_COMMAND_REPLY 0x800000 /* bytes of JSON from it */
 #define DUNLIN_MAX_METRIC_NAME 256
 #define DUNLIN_MAX_SUBSCRIPTIONS 256
 #define DUNLIN_MAX_RECORDS 512 /* records in one frame to a process */
@@ -220,6 +223,7 @@
 #define DUNLIN_CALL_HASH_VERIFY 18 /* Seq id, Record length of the hash, Data hash, password */
 #define DUNLIN_CALL_METRIC_PUT 20 /* Seq kind, Arg float64 bits, Data name */
 #define DUNLIN_FEATURE_SUBSCRIPTIONS 1 /* the broker makes the subscriptions of ExtSubscriptions */
+#define DUNLIN_FEATURE_COMMAND 2 /* the plugin serves Command; processes only */
 
 #define DUNLIN_IMPORT(module, name) __attribute__((import_module(module), import_name(name)))
 

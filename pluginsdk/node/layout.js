@@ -16,6 +16,9 @@ const Size = Object.freeze({
   extHead: 8,
 });
 const Max = Object.freeze({
+  commandName: 128,
+  commandBody: 0x100000, // bytes of JSON to the plugin
+  commandReply: 0x800000, // bytes of JSON from it
   metricName: 256,
   subscriptions: 256,
   records: 512, // records in one frame to a process
@@ -258,6 +261,7 @@ const Call = Object.freeze({
 });
 const Feature = Object.freeze({
   subscriptions: 1, // the broker makes the subscriptions of ExtSubscriptions
+  command: 2, // the plugin serves Command; processes only
 });
 const Handshake = Object.freeze({ key: "DUNLIN_PLUGIN", value: "b8e2d1d6-dunlin-plugin-v1", plugin: "dunlin", abi: 1 });
 

@@ -13,6 +13,9 @@ pub const SIZE_HOPS_SHIFT: u32 = 20;
 pub const SIZE_VERDICT: u32 = 16;
 pub const SIZE_EXTS: u32 = 22;
 pub const SIZE_EXT_HEAD: u32 = 8;
+pub const MAX_COMMAND_NAME: u32 = 128;
+pub const MAX_COMMAND_BODY: u32 = 0x100000; // bytes of JSON to the plugin
+pub const MAX_COMMAND_REPLY: u32 = 0x800000; // bytes of JSON from it
 pub const MAX_METRIC_NAME: u32 = 256;
 pub const MAX_SUBSCRIPTIONS: u32 = 256;
 pub const MAX_RECORDS: u32 = 512; // records in one frame to a process
@@ -219,6 +222,7 @@ pub const CALL_CACHE_FORGET: u32 = 19; // Data prefix of topics; empty: all
 pub const CALL_HASH_VERIFY: u32 = 18; // Seq id, Record length of the hash, Data hash, password
 pub const CALL_METRIC_PUT: u32 = 20; // Seq kind, Arg float64 bits, Data name
 pub const FEATURE_SUBSCRIPTIONS: u32 = 1; // the broker makes the subscriptions of ExtSubscriptions
+pub const FEATURE_COMMAND: u32 = 2; // the plugin serves Command; processes only
 
 #[link(wasm_import_module = "dunlin_log")]
 extern "C" {
