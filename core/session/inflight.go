@@ -160,6 +160,9 @@ func (f *inflight) remove(i int) {
 	hadFree := f.usable() > f.count
 	f.count--
 	*en = entry{last: en.id}
+	if f.named {
+		return // what was free may be in use by now: its links are those of the order
+	}
 	if hadFree {
 		f.slots[f.freeTail].next = slot
 	} else {

@@ -166,3 +166,37 @@ func TestInflightGivesMemoryBack(t *testing.T) {
 		t.Fatalf("identifier %d, want 101: a late packet must not meet a new message", id)
 	}
 }
+
+// TestNamedInflightOrder is TestInflightOrder for identifiers that come from places in the journal: freed slots are used again
+// without the free list, which must not write into them.
+func TestNamedInflightOrder(t *testing.T) {
+	for _, window := range []int{1, 3, 4, 32, 40} {
+		rng := rand.New(rand.NewPCG(5, uint64(window)))
+		var f inflight
+		var list []uint16
+		seq := uint64(0)
+		for step := range 50_000 {
+			switch id := packetID(seq + 1); {
+			case len(list) < window && rng.IntN(2) == 0 && f.find(id) < 0:
+				seq++
+				list = append(list, f.addAs(id).id)
+			case len(list) < window && rng.IntN(200) == 0: // one without a place
+				list = append(list, f.add().id)
+			case len(list) > 0:
+				k := rng.IntN(min(len(list), 3)) // mostly the oldest, as a client does: slots come round soon
+				f.remove(f.find(list[k]))
+				list = append(list[:k], list[k+1:]...)
+			}
+			k := 0
+			f.each(func(en *entry) {
+				if k >= len(list) || en.id != list[k] {
+					t.Fatalf("window %d, step %d: place %d has %d", window, step, k, en.id)
+				}
+				k++
+			})
+			if k != len(list) {
+				t.Fatalf("window %d, step %d: %d entries, want %d", window, step, k, len(list))
+			}
+		}
+	}
+}
