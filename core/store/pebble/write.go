@@ -21,6 +21,7 @@ const (
 const (
 	rangesMax = 1024        // ranges deleted in one table in memory: reads pay for each
 	lookEvery = 1 << 20     // bytes written between two looks at the engine and the quota
+	bufKept   = 4 << 20     // memory for a group that is kept for the next one
 	layersMax = 24          // layers of young tables at which writing waits for compactions
 	lookAgain = time.Second // while the store is full, or waits for compactions
 )
@@ -38,6 +39,7 @@ func (s *Store) write(group []*store.Batch, d store.Durability) error {
 		n += b.Len()
 		ranges += b.Ranges()
 	}
+	s.since += len(s.buf)
 	s.fs.lazy.Store(d < store.Sync)
 	var err error
 	switch {
@@ -47,8 +49,11 @@ func (s *Store) write(group []*store.Batch, d store.Durability) error {
 		if err = b.SetRepr(s.buf); err == nil {
 			err = s.db.Apply(&b, pebble.Sync)
 		}
-		if len(s.buf) > s.cfg.MemTableBytes/4 {
-			s.buf = nil // the engine may have kept it as a table
+		// What would fill half a table in memory, where each operation takes some
+		// 200 bytes beside its own, the engine keeps as a table, and tells so by
+		// taking it out of the batch.
+		if b.Len() != len(s.buf) || cap(s.buf) > bufKept {
+			s.buf = nil
 		}
 	case d == store.Sync:
 		err = s.db.LogData(nil, pebble.Sync)
@@ -68,7 +73,7 @@ func (s *Store) write(group []*store.Batch, d store.Durability) error {
 			s.log.Warn("store: flush", zap.Error(err))
 		}
 	}
-	if s.since += len(s.buf); s.since > lookEvery {
+	if s.since > lookEvery {
 		s.since = 0
 		poke(s.grown)
 		s.ease()
