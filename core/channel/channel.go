@@ -147,6 +147,10 @@ func (c *Channel) start(io *IO) *turn {
 }
 
 func (c *Channel) finish(io *IO, t *turn) {
+	if t.halfway() {
+		c.breakOff(io, t)
+		return
+	}
 	c.settle(io, t)
 	t.decoder.Release()
 	t.count.BytesSent += uint64(max(0, len(io.Out)-t.sent))

@@ -115,6 +115,28 @@ func (c *Channel) giveBack(b *router.Batch, claim *registry.Claim) {
 	c.env.Registry.Release(b, claim.Client, registry.Departure{Info: c.client, Expiry: c.expiry})
 }
 
+// halfway tells that a call has left something undone: a panic is on its way
+// through it.
+func (t *turn) halfway() bool {
+	return !t.effects.Empty() || len(t.pubs)+len(t.taken) > 0
+}
+
+// breakOff is the end of a call that a panic ends, and with it the connection. The
+// session goes on: what acknowledgements have done to it goes to the journal, and
+// a QoS 2 message that was not acknowledged is a new one when it is sent again.
+// The scratch is not used again, for another client would get what it holds.
+func (c *Channel) breakOff(io *IO, t *turn) {
+	if c.sess == nil {
+		return
+	}
+	for _, k := range t.taken {
+		if k.qos == 2 && k.event >= 0 {
+			c.sess.Release(k.id)
+		}
+	}
+	c.settleMoves(io, t)
+}
+
 // handleDisconnect ends the connection as the client wishes.
 func (c *Channel) handleDisconnect(io *IO, p *packet.Disconnect) *fault {
 	if interval, ok := p.Props.Uint32(packet.PropSessionExpiry); ok {
