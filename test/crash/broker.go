@@ -110,6 +110,21 @@ func (b *broker) kill() {
 	}
 }
 
+// look counts the panics that the broker's log tells of: it goes on after one,
+// but it must have none.
+func (b *broker) look(t *tally) {
+	text, err := os.ReadFile(b.log())
+	if err != nil {
+		t.wrong(&t.Panics, 1, "the broker's log cannot be read: %v", err)
+		return
+	}
+	for line := range bytes.Lines(text) {
+		if bytes.Contains(line, []byte("panicked")) {
+			t.wrong(&t.Panics, 1, "the broker says: %.2000s", line)
+		}
+	}
+}
+
 // subscriptions asks the broker what a client has subscribed, with the QoS.
 func (b *broker) subscriptions(client string) (map[string]byte, error) {
 	var said bytes.Buffer

@@ -8,6 +8,7 @@
 package crash
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -29,6 +30,8 @@ type Config struct {
 	Readers    int
 	MaxUp      time.Duration // the longest time between the start of the broker and the next kill
 	Seed       uint64
+	Cut        int           // one packet in so many makes a client cut its connection; 0: 20,000
+	Lag        time.Duration // readers wait so long after every 32nd message, so that a backlog grows
 	Log        func(format string, args ...any)
 }
 
@@ -47,6 +50,7 @@ type Summary struct {
 	RetainedOK   int64 // that were
 	Subscribed   int64 // subscriptions that were not what was acknowledged
 	SubscribedOK int64
+	Panics       int64         // that the broker's log has
 	Cut          int64         // connections that clients cut
 	Recovery     time.Duration // longest, from the start of the process to the first CONNACK
 	Took         time.Duration
@@ -55,7 +59,7 @@ type Summary struct {
 
 // Bad is how many promises were broken.
 func (s *Summary) Bad() int64 {
-	return s.Lost + s.Duplicates2 + s.Disorder + s.Sessions + s.Retained + s.Subscribed
+	return s.Lost + s.Duplicates2 + s.Disorder + s.Sessions + s.Retained + s.Subscribed + s.Panics
 }
 
 // String is the summary in lines.
@@ -98,13 +102,14 @@ func (t *tally) wrong(n *int64, by int64, format string, args ...any) {
 // done; what the broker did wrong is in the summary.
 func Run(ctx context.Context, cfg Config) (*Summary, error) {
 	began := time.Now()
+	cfg.Cut = cmp.Or(cfg.Cut, cutOne)
 	t := new(tally)
 	b, err := newBroker(cfg)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		defer b.kill()
+		_, err = b.start(ctx)
 	}
-	defer b.kill()
-	if _, err := b.start(ctx); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -150,6 +155,7 @@ func Run(ctx context.Context, cfg Config) (*Summary, error) {
 	others.Wait()
 	kept.Wait()
 	account(t, writers, readers)
+	b.look(t)
 	t.Took = time.Since(began)
 	return &t.Summary, err
 }
@@ -168,10 +174,10 @@ func killing(ctx context.Context, cfg Config, b *broker, t *tally, rng *rand.Ran
 		t.mu.Lock()
 		t.Kills++
 		t.Recovery = max(t.Recovery, took)
-		bad, acked := t.Bad(), t.Acknowledged
+		bad, acked, behind := t.Bad(), t.Acknowledged, t.Acknowledged-t.Delivered/int64(max(1, cfg.Readers))
 		t.mu.Unlock()
 		if cfg.Log != nil && n%10 == 9 {
-			cfg.Log("%d kills, %d publications acknowledged, %d promises broken", n+1, acked, bad)
+			cfg.Log("%d kills, %d publications acknowledged, readers some %d behind, %d promises broken", n+1, acked, max(0, behind), bad)
 		}
 	}
 	for {

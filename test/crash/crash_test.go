@@ -20,6 +20,8 @@ var (
 	readers    = flag.Int("readers", 2, "how many clients subscribe to all of it")
 	maxUp      = flag.Duration("up", 600*time.Millisecond, "the longest time between a start and the next kill")
 	seed       = flag.Uint64("seed", 1, "of everything random")
+	cut        = flag.Int("cut", 0, "one packet in so many makes a client cut its connection; 0: 20,000")
+	lag        = flag.Duration("lag", 0, "readers wait so long after every 32nd message, so that a backlog grows")
 	durability = flag.String("durability", "", "async or sync; empty: both")
 )
 
@@ -53,7 +55,7 @@ func TestCrash(t *testing.T) {
 			defer os.RemoveAll(home)
 			s, err := crash.Run(context.Background(), crash.Config{
 				Binary: binary, Home: home, Plugins: plugins, Cache: cache, Durability: mode,
-				Kills: *kills, Messages: *messages, Writers: *writers, Readers: *readers, MaxUp: *maxUp, Seed: *seed, Log: t.Logf,
+				Kills: *kills, Messages: *messages, Writers: *writers, Readers: *readers, MaxUp: *maxUp, Seed: *seed, Cut: *cut, Lag: *lag, Log: t.Logf,
 			})
 			if s != nil {
 				t.Logf("%s:\n%s", mode, s)

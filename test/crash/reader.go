@@ -86,7 +86,7 @@ func (r *reader) run(ctx context.Context) {
 
 // speak takes messages over one connection until it breaks, or is cut.
 func (r *reader) speak(c *conn) {
-	for {
+	for taken := 0; ; {
 		p, err := c.read()
 		if err != nil {
 			return
@@ -94,13 +94,16 @@ func (r *reader) speak(c *conn) {
 		switch p := p.(type) {
 		case *packet.Publish:
 			r.take(c, p)
+			if taken++; r.b.cfg.Lag > 0 && taken%32 == 0 {
+				_ = wait(context.Background(), r.b.cfg.Lag)
+			}
 		case *packet.Ack:
 			if p.Kind == packet.TypePubrel {
 				delete(r.held, p.PacketID)
 				c.send(&packet.Ack{Kind: packet.TypePubcomp, PacketID: p.PacketID})
 			}
 		}
-		if r.rng.IntN(cutOne) == 0 {
+		if r.rng.IntN(r.b.cfg.Cut) == 0 {
 			r.t.add(&r.t.Cut, 1)
 			return
 		}

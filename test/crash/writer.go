@@ -105,14 +105,14 @@ func (w *writer) speak(ctx context.Context, c *conn, stop <-chan struct{}) {
 		if ack, ok := p.(*packet.Ack); ok {
 			w.take(c, ack)
 		}
-		if w.rng.IntN(cutOne) == 0 {
+		if w.rng.IntN(w.b.cfg.Cut) == 0 {
 			w.t.add(&w.t.Cut, 1)
 			return
 		}
 	}
 }
 
-// One packet in so many makes a client cut its connection.
+// One packet in so many makes a client cut its connection, if Config does not say.
 const cutOne = 20_000
 
 func (w *writer) fill(c *conn) {
