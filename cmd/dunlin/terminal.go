@@ -28,6 +28,11 @@ func (a *app) paint(w io.Writer, c color, s string) string {
 
 // colorful tells whether w is a terminal and nobody has asked for plain text.
 func colorful(w io.Writer) bool {
+	return terminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
+
+// terminal tells whether w is a terminal.
+func terminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -33,6 +33,13 @@ var verbs = map[string]verb{
 	"plugin bench":   {example: "plugin bench build/acme scenario.toml --time 2s"},
 	"plugin test":    {example: "plugin test build/acme/acme.wasm scenario.toml -o json"},
 
+	"bench conn":  {example: "bench conn -c 1000 -R 500 -d 1m"},
+	"bench pub":   {example: "bench pub -c 100 -t 'bench/%i' -q 1 -s 64 -I 100"},
+	"bench sub":   {example: "bench sub -c 10 -t 'bench/#' -q 1 -d 30s"},
+	"bench p2p":   {example: "bench p2p -c 10 -q 1 -s 64 --pid 4711 -o json"},
+	"bench fan":   {example: "bench fan -c 1000 --rate 100"},
+	"bench storm": {example: "bench storm -c 50 --ssl --insecure"},
+
 	"ctl status":         {example: "ctl status -o wide"},
 	"ctl broker":         {example: "ctl broker"},
 	"ctl broker stats":   {example: "ctl broker stats"},
