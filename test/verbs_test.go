@@ -95,6 +95,16 @@ var pluginVerbs = []verbTest{
 	{"bench acme/build/acme acme/scenario.toml --time 20ms -o json", `"ns_per_record"`, 0},
 }
 
+// Command lines of the load generator; PORT is the broker's.
+var benchVerbs = []verbTest{
+	{"conn -c 2 -d 50ms -p PORT", "until ready", 0}, {"conn -c 2 -d 50ms -p PORT -o json", `"connects_per_second"`, 0},
+	{"pub -c 2 -t b/%i -I 10 -q 1 -d 50ms -p PORT", "until acknowledged", 0}, {"pub -c 2 -t b/%i -d 50ms -p PORT -o json", `"acked"`, 0},
+	{"sub -c 2 -t b/# --warm 0s -d 50ms -p PORT", "received", 0}, {"sub -c 2 -t b/# --warm 0s -d 50ms -p PORT -o json", `"received": 0`, 0},
+	{"p2p -c 2 --warm 0s -d 50ms -p PORT -o wide", "of the delivery", 0}, {"p2p -c 2 --warm 0s -d 50ms -p PORT -o json", `"lost": 0`, 0},
+	{"fan -c 2 --warm 0s -d 50ms -p PORT", "lost, out of order, twice  0, 0, 0", 0}, {"fan -c 2 --in --warm 0s -d 50ms -p PORT -o json", `"lost": 0`, 0},
+	{"storm -c 2 --warm 0s -d 50ms -p PORT", "of a cycle", 0}, {"storm -c 2 --warm 0s -d 50ms -p PORT -o json", `"cycles_per_second"`, 0},
+}
+
 // TestEveryVerb runs every command and every verb of ctl, as text and as JSON.
 // A command that --help lists and that has no line above fails it.
 func TestEveryVerb(t *testing.T) {
@@ -123,6 +133,9 @@ func TestEveryVerb(t *testing.T) {
 	for _, v := range pluginVerbs {
 		v.run(life, "plugin "+v.line)
 	}
+	for _, v := range benchVerbs {
+		v.run(b, "bench "+strings.ReplaceAll(v.line, "PORT", b.port("tcp:external")))
+	}
 	lines := []string{"foreground", "console"} // all tests run the one, TestConsole the other
 	for _, v := range lifeVerbs {
 		lines = append(lines, v.line)
@@ -132,6 +145,9 @@ func TestEveryVerb(t *testing.T) {
 	}
 	for _, v := range pluginVerbs {
 		lines = append(lines, "plugin "+v.line)
+	}
+	for _, v := range benchVerbs {
+		lines = append(lines, "bench "+v.line)
 	}
 	tested(life, "", lines)
 }
