@@ -214,7 +214,7 @@ func ended(console string, from int64, how error) error {
 			return errors.New(strings.TrimSpace(words))
 		}
 	}
-	return fmt.Errorf("the broker ended at once (%v): see %s", how, console)
+	return fmt.Errorf("the broker ended at once (%w): see %s", how, console)
 }
 
 // openConsole opens the file that takes the standard error of a node in the

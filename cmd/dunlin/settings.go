@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -55,7 +56,7 @@ func (a *app) checkConfig() *cobra.Command {
 
 // faults puts several faults on lines of their own.
 func faults(err error) error {
-	if fs, ok := err.(config.Faults); ok {
+	if fs := (config.Faults)(nil); errors.As(err, &fs) {
 		return fmt.Errorf("the configuration has %s\n%w", plural(len(fs), "fault"), err)
 	}
 	return err

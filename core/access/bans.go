@@ -202,7 +202,7 @@ func (s *Bans) add(bans []Ban) error {
 func (s *Bans) fresh(bans []Ban) (n int) {
 	for i := range bans {
 		b := &bans[i]
-		there := false
+		var there bool
 		if b.As == BanPeerHost {
 			p, _ := parseNetwork(b.Who) // checked has parsed it
 			_, there = s.networks[p]

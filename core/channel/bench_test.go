@@ -91,7 +91,7 @@ func (t *traffic) answer(p *[]byte) (published int) {
 			published += size
 			if t.qos > 0 {
 				at := 4 + int(binary.BigEndian.Uint16(b[2:]))
-				out = append(out, byte(0x40+(t.qos-1)<<4), 2, b[at], b[at+1])
+				out = append(out, 0x40+(t.qos-1)<<4, 2, b[at], b[at+1])
 			}
 		case 5:
 			out = append(out, 0x62, 2, b[2], b[3])

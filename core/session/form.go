@@ -24,11 +24,6 @@ func appendString(dst []byte, s string) []byte {
 	return append(dst, s...)
 }
 
-func appendBytes(dst, b []byte) []byte {
-	dst = binary.AppendUvarint(dst, uint64(len(b)))
-	return append(dst, b...)
-}
-
 func appendOptions(dst []byte, o *message.SubOptions) []byte {
 	var flags byte
 	if o.NoLocal {
@@ -143,15 +138,6 @@ func (r *reader) take(n int) []byte {
 
 func (r *reader) string() string {
 	return string(r.take(r.count()))
-}
-
-// bytes returns a copy; nil for no bytes.
-func (r *reader) bytes() []byte {
-	n := r.count()
-	if n == 0 {
-		return nil
-	}
-	return append([]byte(nil), r.take(n)...)
 }
 
 func (r *reader) options() (o message.SubOptions) {

@@ -109,8 +109,8 @@ func TestCommitterRefusesBeyondItsQueue(t *testing.T) {
 		cfg.Write = d.write
 		c := NewCommitter(cfg)
 		taken := 0
-		for err := error(nil); ; taken++ {
-			if err = c.Commit(batch("k"), Async, nil); err != nil {
+		for ; ; taken++ {
+			if err := c.Commit(batch("k"), Async, nil); err != nil {
 				if !errors.Is(err, ErrBusy) {
 					t.Error(err)
 				}

@@ -47,7 +47,8 @@ func parsePEM(text string) ([]key, error) {
 		if block, rest = pem.Decode(rest); block == nil {
 			break
 		}
-		k, err := key{}, error(nil)
+		var k key
+		var err error
 		switch block.Type {
 		case "PUBLIC KEY":
 			k, err = parseSPKI(block.Bytes)

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"errors"
 	"strings"
 	"time"
 
@@ -57,7 +58,7 @@ func (j *JWT) OnAuthenticate(e *sdk.AuthEvent) sdk.Verdict {
 
 func (c *config) judge(text string, client placeholder.Client, now time.Time) sdk.Verdict {
 	t, err := parseToken(text)
-	if err == errNoToken {
+	if errors.Is(err, errNoToken) {
 		return sdk.Verdict{}
 	}
 	if err != nil {

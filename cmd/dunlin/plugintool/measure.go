@@ -41,8 +41,8 @@ func (t *Target) Bench(ctx context.Context, s *Scenario, each time.Duration) (co
 		return nil, err
 	}
 	for _, k := range contract.Hooks() {
-		list, named := samples[k], false
-		if _, named = run.Fields(k); !named || len(list) == 0 {
+		list := samples[k]
+		if _, named := run.Fields(k); !named || len(list) == 0 {
 			continue
 		}
 		for _, n := range batches {

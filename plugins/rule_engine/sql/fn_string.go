@@ -219,7 +219,7 @@ func replace(args []Value) (Value, error) {
 	if old == "" {
 		return StringOf(s), nil
 	}
-	n, at := 1, -1
+	n := 1
 	switch where := word(args, 3, "all"); where {
 	case "all":
 		n = -1
@@ -228,7 +228,7 @@ func replace(args []Value) (Value, error) {
 		}
 	case "leading":
 	case "trailing":
-		if at = strings.LastIndex(s, old); at >= 0 {
+		if at := strings.LastIndex(s, old); at >= 0 {
 			return StringOf(s[:at] + with + s[at+len(old):]), nil
 		}
 	default:
@@ -248,7 +248,7 @@ func find(args []Value) (Value, error) {
 	if err != nil {
 		return Value{}, err
 	}
-	i := 0
+	var i int
 	switch from := word(args, 2, "leading"); from {
 	case "leading":
 		i = strings.Index(s, what)

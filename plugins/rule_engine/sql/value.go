@@ -247,9 +247,3 @@ func (m *Map) Clone() *Map {
 	}
 	return c
 }
-
-// reset empties m and keeps its memory.
-func (m *Map) reset() {
-	clear(m.vals)
-	m.keys, m.vals, m.index = m.keys[:0], m.vals[:0], nil
-}
