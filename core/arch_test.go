@@ -24,6 +24,7 @@ var depth = map[string]int{
 	"core/store":   0,
 
 	"pluginsdk/contract": 0,
+	"pluginsdk/passwd":   0, // the forms of hashes
 
 	"github.com/dunlinmq/dunlin": 0, // the sources of the SDKs, as files
 

@@ -3,32 +3,7 @@ package passhash
 import (
 	"crypto/sha512"
 	"hash"
-	"strconv"
-	"strings"
 )
-
-// verifyCrypt compares with a hash of crypt's SHA-2 scheme: $5$ or $6$, with
-// rounds=N$ before the salt or without (5000).
-func verifyCrypt(stored string, h func() hash.Hash, password []byte) (bool, error) {
-	parts := strings.Split(stored[3:], "$")
-	rounds := 5000
-	if text, ok := strings.CutPrefix(parts[0], "rounds="); ok {
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			return false, ErrFormat
-		}
-		rounds, parts = max(n, 1000), parts[1:]
-	}
-	if rounds > maxRounds {
-		return false, ErrCostly
-	}
-	if len(parts) != 2 {
-		return false, ErrFormat
-	}
-	salt := parts[0][:min(len(parts[0]), 16)]
-	got := encodeCrypt(crypt(h, password, []byte(salt), rounds))
-	return same([]byte(got), []byte(parts[1])), nil
-}
 
 // crypt is the scheme of https://www.akkadia.org/drepper/SHA-crypt.txt; the
 // numbers are its steps.

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"golang.org/x/crypto/argon2"
+
+	"github.com/dunlinmq/dunlin/pluginsdk/passwd"
 )
 
 // Vectors: SHA-crypt.txt, crypt_blowfish, the argon2 tool, passlib, mosquitto_passwd.
@@ -46,29 +48,83 @@ func TestVerifyRefuses(t *testing.T) {
 		hash string
 		want error
 	}{
-		{"", ErrFormat}, {"secret", ErrFormat}, {"$", ErrFormat}, {"$1$salt$x", ErrFormat},
-		{"$2a$05$short", ErrFormat}, {"$2a$31$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW", ErrCostly},
-		{"$argon2id$v=19$m=4194304,t=1,p=1$c2FsdHNhbHQ$a2V5", ErrCostly}, {"$argon2id$v=19$m=64,t=0,p=1$c2FsdA$a2V5", ErrFormat},
-		{"$argon2id$v=16$m=64,t=1,p=1$c2FsdA$a2V5", ErrFormat}, {"$argon2id$v=19$m=64,t=1,p=1$%$a2V5", ErrFormat},
-		{"$argon2id$v=19$m=64,t=1,p=1$c2FsdA$", ErrFormat},
-		{"$7$99999999$c2FsdA==$a2V5", ErrCostly}, {"$7$0$c2FsdA==$a2V5", ErrFormat}, {"$7$1$c2FsdA==", ErrFormat}, {"$7$x$c2FsdA==$a2V5", ErrFormat},
-		{"$6$rounds=99999999$salt$x", ErrCostly}, {"$6$rounds=x$salt$x", ErrFormat}, {"$5$onlysalt", ErrFormat},
-		{"$6$" + strings.Repeat("x", 2000), ErrLong},
+		{"", passwd.ErrFormat}, {"secret", passwd.ErrFormat}, {"$", passwd.ErrFormat}, {"$1$salt$x", passwd.ErrFormat},
+		{"$2a$05$short", passwd.ErrFormat}, {"$2a$31$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW", passwd.ErrCostly},
+		{"$argon2id$v=19$m=4194304,t=1,p=1$c2FsdHNhbHQ$a2V5", passwd.ErrCostly}, {"$argon2id$v=19$m=64,t=0,p=1$c2FsdA$a2V5", passwd.ErrFormat},
+		{"$argon2id$v=16$m=64,t=1,p=1$c2FsdA$a2V5", passwd.ErrFormat}, {"$argon2id$v=19$m=64,t=1,p=1$%$a2V5", passwd.ErrFormat},
+		{"$argon2id$v=19$m=64,t=1,p=1$c2FsdA$", passwd.ErrFormat},
+		{"$7$99999999$c2FsdA==$a2V5", passwd.ErrCostly}, {"$7$0$c2FsdA==$a2V5", passwd.ErrFormat}, {"$7$1$c2FsdA==", passwd.ErrFormat}, {"$7$x$c2FsdA==$a2V5", passwd.ErrFormat},
+		{"$6$rounds=99999999$salt$x", passwd.ErrCostly}, {"$6$rounds=x$salt$x", passwd.ErrFormat}, {"$5$onlysalt", passwd.ErrFormat},
+		{"$6$" + strings.Repeat("x", 2000), passwd.ErrLong},
 	} {
 		if ok, err := Verify(c.hash, []byte("x")); ok || !errors.Is(err, c.want) {
 			t.Errorf("%.40q: %v, %v, want %v", c.hash, ok, err, c.want)
 		}
 	}
-	if ok, err := Verify("$5$a$b", make([]byte, 2000)); ok || !errors.Is(err, ErrLong) {
+	if ok, err := Verify("$5$a$b", make([]byte, 2000)); ok || !errors.Is(err, passwd.ErrLong) {
 		t.Errorf("a long password: %v, %v", ok, err)
 	}
 }
 
 func TestCost(t *testing.T) {
-	if n := Cost("$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ$a2V5"); n != 64<<20 {
+	if n := Cost("$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ$a2V5a2V5a2V5a2V5a2V5a2V5"); n != 64<<20 {
 		t.Errorf("argon2id: %d bytes", n)
 	}
 	if n := Cost("$6$salt$x"); n > 1<<20 {
 		t.Errorf("crypt: %d bytes", n)
 	}
+}
+
+// What Make makes fits its password and no other, and its kind is what was asked for.
+func TestMake(t *testing.T) {
+	long := []byte(strings.Repeat("p", passwd.MaxLength))
+	for _, kind := range Kinds {
+		first, err := Make(kind, []byte("pencil"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h, err := passwd.Parse(first); err != nil || h.Kind != kind {
+			t.Errorf("%s: %v %s", kind, err, h.Kind)
+		}
+		for password, want := range map[string]bool{"pencil": true, "pencils": false, "": false} {
+			if ok, err := Verify(first, []byte(password)); ok != want || err != nil {
+				t.Errorf("%s, %q: %v %v", kind, password, ok, err)
+			}
+		}
+		if second, err := Make(kind, []byte("pencil")); err != nil || second == first {
+			t.Errorf("%s: the salt is not new: %v", kind, err)
+		}
+		if _, err := Make(kind, nil); err == nil {
+			t.Errorf("%s: an empty password", kind)
+		}
+		if _, err := Make(kind, append(long, 'p')); err == nil {
+			t.Errorf("%s: a password that Verify would refuse", kind)
+		}
+	}
+	if _, err := Make(passwd.Bcrypt, long[:73]); err == nil {
+		t.Error("bcrypt would ignore the end of the password")
+	}
+	if _, err := Make("md5", []byte("pencil")); err == nil || !strings.Contains(err.Error(), "want one of argon2id, bcrypt") {
+		t.Errorf("%v", err)
+	}
+}
+
+// A hash that a plugin takes as well formed is one that can be compared.
+func FuzzParsedIsComparable(f *testing.F) {
+	for _, text := range []string{
+		"$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW", "$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc5",
+		"$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$a2V5a2V5a2V5a2V5a2V5a2V5", "$7$1$c2FsdHNhbHQ=$a2V5a2V5a2V5a2V5a2V5a2V5",
+		"$6$MDEyMzQ1Njc4OWFiY2RlZg==$veVOCoSwGP72Xht1aILusDwsSUHyefI11yC6xJHBHZsnVJg6s2+oRchFr/YJLsRuAM0iTVMjwQpm2iqyxIn43A==",
+	} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		h, err := passwd.Parse(text)
+		if err != nil || h.Rounds > 5000 || h.Memory > 1024 || h.Kind == passwd.Bcrypt && h.Rounds > 5 {
+			return
+		}
+		if _, err := Verify(text, []byte("x")); errors.Is(err, passwd.ErrFormat) || err != nil && h.Kind != passwd.Bcrypt {
+			t.Errorf("%q: %v", text, err)
+		}
+	})
 }
