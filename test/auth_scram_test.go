@@ -144,7 +144,7 @@ func TestSCRAM(t *testing.T) {
 	if code := b.scram(t, "bob", "brush").login("c4"); code.Failed() {
 		t.Errorf("a new user: %v", code)
 	}
-	add := b.dunlin("ctl", "users", "add", "carl")
+	add := b.dunlin("ctl", "users", "add", "carl", "--scram")
 	add.Stdin = strings.NewReader("charcoal\n")
 	if out, err := add.CombinedOutput(); err != nil || string(out) != "ok\n" {
 		t.Errorf("ctl users add: %v\n%s", err, out)

@@ -81,7 +81,7 @@ var ctlVerbs = []verbTest{
 	{"store check", "ok: ", 0}, {"store compact", "ok", 0}, {"store backup monday", "ok", 0}, {"store restore monday", "stop it first", 1},
 	{"mnesia", "sessions", 0}, {"mnesia -o json", `"sessions": 1`, 0},
 	{"users add u1", "ok", 0}, {"users list", "u1", 0}, {"users list -o json", `"name": "u1"`, 0}, {"users passwd u1", "ok", 0},
-	{"users del u1", "ok", 0}, {"users del u1", "u1", 3},
+	{"users del u1", "ok", 0}, {"users del u1", "u1", 3}, {"users import none", "none", 1},
 	{"clients kick one", "ok", 0}, {"clients kick nobody", "not found", 3},
 }
 

@@ -14,21 +14,39 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/dunlinmq/dunlin/pluginsdk/passwd"
 )
 
-// usersFile is a file of lines name:secret, as auth_scram reads it. Comments and the order of lines are kept.
+// usersFile is a file of lines name:hash[:options], as auth_file and auth_scram
+// read it. Comments and the order of lines are kept.
 type usersFile struct {
 	path  string
+	owner string // whose owner a new file gets; "": nobody in particular
 	lines []string
 }
 
+// maxUsersFile is the most that a plugin's configuration takes from a file, in bytes.
+const maxUsersFile = 1 << 20
+
 // readUsers reads the file; one that does not exist is empty.
 func readUsers(path string) (*usersFile, error) {
+	if at, err := filepath.EvalSymlinks(path); err == nil {
+		path = at // the link stays when the file is replaced
+	}
 	text, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	f := &usersFile{path: path}
+	return parseUsers(path, text)
+}
+
+// parseUsers takes a file apart; name is for messages.
+func parseUsers(name string, text []byte) (*usersFile, error) {
+	if len(text) > maxUsersFile {
+		return nil, fmt.Errorf("%s is larger than %d bytes", name, maxUsersFile)
+	}
+	f := &usersFile{path: name}
 	if s := strings.TrimRight(string(text), "\r\n"); s != "" {
 		f.lines = strings.Split(strings.ReplaceAll(s, "\r\n", "\n"), "\n")
 	}
@@ -36,25 +54,83 @@ func readUsers(path string) (*usersFile, error) {
 }
 
 // user is one line.
-type user struct{ name, secret string }
+type user struct{ name, secret, options string }
 
 // parseLine reads line; ok is false for comments and for what is no user.
 func parseLine(line string) (u user, ok bool) {
 	line = strings.TrimSpace(line)
-	i := strings.LastIndex(line, ":SCRAM-SHA-")
-	if i <= 0 || line[0] == '#' {
+	if line == "" || line[0] == '#' {
 		return u, false
 	}
-	return user{name: line[:i], secret: line[i+1:]}, true
+	if i := strings.LastIndex(line, ":SCRAM-SHA-"); i > 0 { // whose secret has colons
+		return user{name: line[:i], secret: line[i+1:]}, true
+	}
+	u.name, line, ok = strings.Cut(line, ":")
+	u.secret, u.options, _ = strings.Cut(line, ":")
+	return u, ok && u.name != ""
 }
 
-// kind is the mechanism as --hash names it.
+// kind is how the password is kept, as --hash names it; "unknown" for what no
+// plugin would take.
 func (u user) kind() string {
-	name, _, _ := strings.Cut(u.secret, "$")
-	return strings.ToLower(name)
+	if name, _, _ := strings.Cut(u.secret, "$"); name != "" {
+		if _, ok := scramHashes[strings.ToLower(name)]; ok {
+			return strings.ToLower(name)
+		}
+	}
+	h, err := passwd.Parse(u.secret)
+	if err != nil {
+		return "unknown"
+	}
+	return string(h.Kind)
 }
 
-func (u user) line() string { return u.name + ":" + u.secret }
+// take adds the users of another file, all of them or none. replace: also those
+// that are there already.
+func (f *usersFile) take(from *usersFile, replace bool) error {
+	at := map[string]int{}
+	for i, l := range f.lines {
+		if u, ok := parseLine(l); ok {
+			at[u.name] = i
+		}
+	}
+	added := 0
+	for i, l := range from.lines {
+		u, ok := parseLine(l)
+		if !ok {
+			if l = strings.TrimSpace(l); l == "" || l[0] == '#' {
+				continue
+			}
+			return fmt.Errorf("%s: line %d: want name:hash", from.path, i+1)
+		}
+		if _, err := passwd.Parse(u.secret); err != nil {
+			return fmt.Errorf("%s: line %d: %w; nothing was imported", from.path, i+1, err)
+		}
+		old, found := at[u.name]
+		switch {
+		case !found:
+			at[u.name] = len(f.lines)
+			f.lines = append(f.lines, u.line())
+		case replace:
+			f.lines[old] = u.line()
+		default:
+			return fmt.Errorf("%s: line %d: %s is in %s already; --replace replaces it; nothing was imported", from.path, i+1, u.name, f.path)
+		}
+		added++
+	}
+	if added == 0 {
+		return fmt.Errorf("%s has no users", from.path)
+	}
+	return nil
+}
+
+func (u user) line() string {
+	line := u.name + ":" + u.secret
+	if u.options != "" {
+		line += ":" + u.options
+	}
+	return line
+}
 
 // users lists the users of the file.
 func (f *usersFile) users() []user {
@@ -80,7 +156,7 @@ func (f *usersFile) at(name, kind string) int {
 }
 
 // save replaces the file atomically, for its owner alone. The owner stays the
-// same where the system allows it.
+// same, or is that of f.owner, where the system allows it.
 func (f *usersFile) save() (err error) {
 	t, err := os.CreateTemp(filepath.Dir(f.path), filepath.Base(f.path)+".new*") // mode 0600
 	if err != nil {
@@ -96,8 +172,11 @@ func (f *usersFile) save() (err error) {
 	if _, err = t.WriteString(strings.Join(f.lines, "\n") + "\n"); err != nil {
 		return err
 	}
-	if old, err := os.Stat(f.path); err == nil {
-		keepOwner(t, old)
+	for _, like := range []string{f.path, f.owner} {
+		if old, err := os.Stat(like); err == nil {
+			keepOwner(t, old)
+			break
+		}
 	}
 	if err = t.Sync(); err != nil {
 		return err
@@ -105,7 +184,10 @@ func (f *usersFile) save() (err error) {
 	if err = t.Close(); err != nil {
 		return err
 	}
-	return os.Rename(t.Name(), f.path)
+	if err = os.Rename(t.Name(), f.path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(f.path))
 }
 
 // scramHashes are what --hash may name.

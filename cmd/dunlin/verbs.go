@@ -73,9 +73,10 @@ var verbs = map[string]verb{
 	"ctl plugins disable": {example: "ctl plugins disable retainer", args: []completer{pluginsLoaded}},
 
 	"ctl users list":   {example: "ctl users list -o json"},
-	"ctl users add":    {example: "ctl users add sensor-7"},
-	"ctl users passwd": {example: "ctl users passwd sensor-7"},
+	"ctl users add":    {example: "ctl users add sensor-7 --client-id 'sensor-7*'"},
+	"ctl users passwd": {example: "ctl users passwd sensor-7 --hash bcrypt"},
 	"ctl users del":    {example: "ctl users del sensor-7"},
+	"ctl users import": {example: "ctl users import /etc/mosquitto/passwd"},
 
 	"ctl banned list": {example: "ctl banned list"},
 	"ctl banned add":  {example: "ctl banned add peerhost 192.0.2.0/24 --reason noisy --for 10m", args: []completer{words("clientid", "username", "peerhost")}},
