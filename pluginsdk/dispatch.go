@@ -12,7 +12,8 @@ type dispatcher struct {
 	hooks   contract.HookSet
 	decide  [contract.MaxHook + 1]func(*Event) Verdict
 	observe [contract.MaxHook + 1]func(*Event)
-	event   Event // the one event, so that none is allocated
+	after   func() error // of messages; nil: none
+	event   Event        // the one event, so that none is allocated
 	out     encoder
 }
 
@@ -27,6 +28,9 @@ func Register(p any) struct{} {
 	plugged.bindDeciding(p)
 	plugged.bindObserving(p)
 	plugged.bindAnswers(p)
+	if h, ok := p.(MessagesHandler); ok {
+		plugged.after = h.AfterMessages
+	}
 	return struct{}{}
 }
 
@@ -47,6 +51,7 @@ func (d *dispatcher) told(h contract.Hook, fn func(*Event)) {
 // made it.
 func (d *dispatcher) frame(frame []byte, n int) []byte {
 	d.out.reset(n)
+	messages := false
 	for i := range n {
 		rec, rest, err := contract.Split(frame)
 		if err != nil {
@@ -58,6 +63,7 @@ func (d *dispatcher) frame(frame []byte, n int) []byte {
 		if h > contract.MaxHook {
 			continue
 		}
+		messages = messages || h == contract.HookMessage
 		if fn := d.decide[h]; fn != nil {
 			v := fn(&d.event)
 			d.out.put(i, &v)
@@ -66,7 +72,24 @@ func (d *dispatcher) frame(frame []byte, n int) []byte {
 		}
 	}
 	d.event = Event{}
+	if messages && d.after != nil {
+		if err := d.after(); err != nil {
+			d.refuse(n, err)
+		}
+	}
 	return d.out.block()
+}
+
+// refuse answers that none of the n records is done.
+func (d *dispatcher) refuse(n int, err error) {
+	d.out.reset(n)
+	for i := range n {
+		v := Verdict{Action: Deny}
+		if i == 0 {
+			v.Text = err.Error()
+		}
+		d.out.put(i, &v)
+	}
 }
 
 // configure hands the plugin its configuration.

@@ -60,6 +60,11 @@ type (
 	MessageHandler interface {
 		OnMessage(e *MessageEvent) Verdict
 	}
+	// MessagesHandler is a MessageHandler that works in batches: AfterMessages comes
+	// after the last OnMessage of a frame and before the frame is answered, the place
+	// to write in one go what was taken. With an error none of the frame's messages is
+	// done, whatever OnMessage has answered, and what it wanted published is not.
+	MessagesHandler interface{ AfterMessages() error }
 	// RetainedStoreHandler is the first half of a provider of retained messages:
 	// each PUBLISH with RETAIN, before its acknowledgement.
 	RetainedStoreHandler interface {

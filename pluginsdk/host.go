@@ -71,6 +71,25 @@ func RemoveMetric(name string) error {
 	return errnoOf(hostMetricNamed(name, contract.MetricRemove, 0))
 }
 
+// Want says which topics a hook is called for from now on, of those that the
+// manifest allows; the manifest has to call the hook dynamic. With no filter the
+// hook is off; where events have no topic, any filter turns it on. What Configure
+// wants holds from the first event on. Processes only. [ErrDenied]: the hook is not
+// dynamic; [ErrInvalid]: a bad filter; [ErrQuota]: more than contract.MaxWanted.
+func Want(h contract.Hook, filters []string) error { return hostWant(h, filters) }
+
+// DataDir is a directory of the plugin's own that outlives the process and the
+// broker, with mode 0700; a plugin keeps there what must not be lost. "" for a
+// module. It is known from Configure on. While a reload hands over, the old
+// process may still have files open there: lock what must not be shared.
+func DataDir() string { return dirs.data }
+
+// ConfigDir is the directory of the operator's file, where relative paths in it
+// start; "" for a module. It is known from Configure on.
+func ConfigDir() string { return dirs.config }
+
+var dirs struct{ data, config string }
+
 // Node is the broker's node name. It is known from Configure on.
 func Node() string { return node }
 

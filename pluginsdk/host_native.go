@@ -4,6 +4,7 @@ package sdk
 
 import (
 	"math"
+	"slices"
 
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
@@ -18,6 +19,27 @@ type Host interface {
 var link struct {
 	host Host   // set before the first frame
 	seq  uint64 // of the frame that is being handled; its goroutine owns it
+}
+
+// wanted are the filters that Configure asks for, before there is a host.
+var wanted map[contract.Hook][]string
+
+func hostWant(h contract.Hook, filters []string) error {
+	if link.host == nil {
+		if wanted == nil {
+			wanted = map[contract.Hook][]string{}
+		}
+		wanted[h] = slices.Clone(filters)
+		return nil
+	}
+	var list []byte
+	for _, f := range filters {
+		if len(f) > 65535 {
+			return ErrInvalid
+		}
+		list = contract.AppendFilter(list, f)
+	}
+	return errnoOf(int32(hostCall(contract.HostCall{Call: contract.CallWant, Record: uint32(h), Data: list})))
 }
 
 func hostCall(c contract.HostCall) int64 {

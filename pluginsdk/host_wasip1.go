@@ -2,7 +2,11 @@
 
 package sdk
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/dunlinmq/dunlin/pluginsdk/contract"
+)
 
 // One import a function: those that a plugin does not use are left out of its
 // module by the linker, and with them the request for the capability.
@@ -61,3 +65,5 @@ func hostMetric(id uint32, kind int32, v float64) { importMetric(int32(id), kind
 func hostMetricNamed(name string, kind int32, v float64) int32 {
 	return importMetricNamed(unsafe.Pointer(unsafe.StringData(name)), uint32(len(name)), kind, v)
 }
+
+func hostWant(contract.Hook, []string) error { return ErrDenied }

@@ -108,6 +108,7 @@ func (s *service) Configure(_ context.Context, req *pluginpb.ConfigureReq) (*plu
 	s.turn <- struct{}{}
 	defer func() { <-s.turn }()
 	features = contract.Features(req.GetFeatures())
+	dirs.data, dirs.config = req.GetDataDir(), req.GetConfigDir()
 	err := s.d.configure(req.GetConfig())
 	if err == nil {
 		err = s.d.restoreState(req.GetState())
@@ -115,7 +116,12 @@ func (s *service) Configure(_ context.Context, req *pluginpb.ConfigureReq) (*plu
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
-	return &pluginpb.ConfigureResp{}, nil
+	resp := &pluginpb.ConfigureResp{}
+	for h, filters := range wanted {
+		resp.Filters = append(resp.Filters, &pluginpb.HookFilters{Hook: uint32(h), Filters: filters})
+	}
+	wanted = nil
+	return resp, nil
 }
 
 // Health says that the process runs.

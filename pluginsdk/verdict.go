@@ -48,7 +48,7 @@ type Verdict struct {
 	Connect *ConnectChange // OnConnect
 	Message *MessageChange // OnPublish, OnWill, OnDeliver with Rewrite
 	Filters *FilterChange  // OnSubscribe, OnUnsubscribe with Rewrite
-	// Also are further messages to publish after this one (OnPublish, OnWill).
+	// Also are further messages to publish after this one (OnPublish, OnWill, OnMessage).
 	Also []Message
 
 	token Token         // with Pending

@@ -3,7 +3,9 @@
 package sdk
 
 import (
+	"errors"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -205,5 +207,58 @@ func TestHostCalls(t *testing.T) {
 	NewRunner(p, nil)
 	if err := Publish(Message{Topic: "t"}); err != contract.ErrnoInternal {
 		t.Errorf("without a host: %v", err)
+	}
+}
+
+// batch is a plugin that takes messages in batches.
+type batch struct {
+	took, after int
+	err         error
+}
+
+func (b *batch) OnMessage(e *MessageEvent) Verdict {
+	b.took++
+	return Verdict{Also: []Message{{Topic: "on/" + e.Topic()}}}
+}
+
+func (b *batch) AfterMessages() error { b.after++; return b.err }
+
+// TestAfterMessages: once a frame of messages, with the last word about all of them.
+func TestAfterMessages(t *testing.T) {
+	p := &batch{}
+	r := NewRunner(p, nil)
+	var w contract.Writer
+	for range 3 {
+		w.Begin(contract.Header{Hook: contract.HookMessage})
+		w.String(contract.SlotTopic, "t")
+		w.End()
+	}
+	judge := func() (out []Action) {
+		t.Helper()
+		var vs contract.Verdicts
+		if err := vs.Load(w.Frame(), 3, r.Frame(w.Frame(), 3)); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 3 {
+			out = append(out, vs.At(i).Action)
+			list, _ := vs.At(i).Ext(contract.ExtPublishes)
+			if published := len(list) > 0; published != (p.err == nil) {
+				t.Errorf("record %d publishes: %v", i, published)
+			}
+		}
+		return out
+	}
+	if got := judge(); !slices.Equal(got, []Action{Next, Next, Next}) || p.took != 3 || p.after != 1 {
+		t.Errorf("%v, %+v", got, p)
+	}
+	p.err = errors.New("the disk is full")
+	if got := judge(); !slices.Equal(got, []Action{Deny, Deny, Deny}) || p.after != 2 {
+		t.Errorf("%v, %+v", got, p)
+	}
+	var other contract.Writer
+	other.Begin(contract.Header{Hook: contract.HookPublish})
+	other.End()
+	if r.Frame(other.Frame(), 1); p.after != 2 {
+		t.Error("called for a frame without messages")
 	}
 }

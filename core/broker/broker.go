@@ -173,6 +173,7 @@ func (k *Broker) consume(b *router.Batch, es []hook.PublishEvent) {
 			need = max(need, store.Async, k.durability(e))
 		}
 		if kept[j].Verdict == hook.Deny {
+			b.Refuse()
 			e.Verdict, e.Reason = hook.Deny, kept[j].Reason
 		}
 	}

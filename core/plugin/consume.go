@@ -14,7 +14,9 @@ import (
 	"github.com/dunlinmq/dunlin/core/cursor"
 	"github.com/dunlinmq/dunlin/core/hook"
 	"github.com/dunlinmq/dunlin/core/journal"
+	"github.com/dunlinmq/dunlin/core/message"
 	"github.com/dunlinmq/dunlin/core/packet"
+	"github.com/dunlinmq/dunlin/core/plugin/event"
 	"github.com/dunlinmq/dunlin/core/plugin/manifest"
 	"github.com/dunlinmq/dunlin/core/store/mem"
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
@@ -28,6 +30,9 @@ const (
 	consumeRetry = 20 * time.Millisecond // after a failure; doubled up to
 	consumeMost  = 5 * time.Second
 )
+
+// errNoRoom is why records come again whose messages found no room in the broker.
+var errNoRoom = errors.New("the broker has no room for what the plugin publishes")
 
 // errNotTaken is why a record comes again that its plugin has refused.
 var errNotTaken = errors.New("the plugin has not taken the record")
@@ -53,6 +58,7 @@ type consumer struct {
 	// Owned by run.
 	frame  []byte
 	seqs   []uint64
+	out    []*message.Message
 	failed int    // rounds in a row
 	seen   uint64 // the highest number that was handed over
 }
@@ -220,10 +226,59 @@ func (c *consumer) round() (int, error) {
 		c.plugin.log.Error("record given up", zap.Uint64("record", c.seqs[0]), zap.Error(err))
 		done, err = 1, nil
 	}
+	if done > 0 && !c.publish(v, call, done) {
+		return 0, errNoRoom
+	}
 	if done > 0 {
 		err = errors.Join(err, c.log.Ack(c.seqs[done-1]))
 	}
 	return done, err
+}
+
+// publish takes the messages of the first done verdicts into the publish pipeline.
+// What must survive of them is in the journal before the cursor moves, and the
+// journal keeps its order: a crash brings the record again or has its messages.
+// False: there was no room for one of QoS 1 or 2, so the records come again.
+func (c *consumer) publish(v *version, call *Call, done int) bool {
+	c.out = c.out[:0]
+	frame := call.Frame
+	for i := range done {
+		r, rest, err := contract.Split(frame)
+		if err != nil {
+			return true // it was made here
+		}
+		frame = rest
+		if d, fault := call.Verdict(i); fault == nil {
+			c.collect(d, r.Flags().Hops())
+		}
+	}
+	if len(c.out) == 0 {
+		return true
+	}
+	defer clear(c.out)
+	if v.spec.Services.Publish == nil {
+		c.plugin.log.Error("messages not published: the manifest does not ask for the capability publish", zap.Int("messages", len(c.out)))
+		return true
+	}
+	return c.plugin.host.Publish(c.out) == 0
+}
+
+// collect appends the messages of a verdict. Above event.MaxHops they are counted
+// and left out.
+func (c *consumer) collect(d contract.Verdict, hops uint8) {
+	list, _ := d.Ext(contract.ExtPublishes)
+	for len(list) > 0 {
+		r, rest, err := contract.Split(list)
+		if err != nil {
+			return // the block was checked
+		}
+		list = rest
+		if hops >= event.MaxHops {
+			c.plugin.looped()
+			continue
+		}
+		c.out = append(c.out, event.Publication(r, c.plugin.name, hops, c.plugin.now()))
+	}
 }
 
 // fill reads the next records that are not done, at most limit; one alone after

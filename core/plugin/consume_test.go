@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -48,6 +49,13 @@ func (s *sink) on(_ *builtinInstance, c *Call) error {
 			w.Put(i, contract.ExtText, []byte("full"))
 		default:
 			s.got = append(s.got, p)
+			if topic, ok := strings.CutPrefix(p, "publish "); ok {
+				var m contract.Writer
+				m.Begin(contract.Header{Hook: contract.HookPublish})
+				m.String(contract.SlotTopic, topic)
+				m.End()
+				w.Put(i, contract.ExtPublishes, m.Frame())
+			}
 		}
 	}
 	return c.Take(0, c.N, w.Block())
@@ -233,4 +241,74 @@ func TestConsumeManifest(t *testing.T) {
 			t.Errorf("%s: %v, want %q", line, err, want)
 		}
 	}
+}
+
+// What verdicts publish leaves before the cursor moves, once for each record that
+// is done, and comes again with the record when the broker has no room for it.
+func TestConsumePublishes(t *testing.T) {
+	s := &sink{refuse: "no"}
+	f := newFixture(t)
+	f.add("sink", "capabilities = [\"publish\"]\n"+fmt.Sprintf(consumeHook, ""), &builtinPlugin{on: s.on})
+	f.write("etc/sink.toml", "[plugin]\ngrant = [\"publish\"]\n")
+	f.full = 1
+	f.start("sink.\n")
+	f.consume(1, "publish a", "b", "publish c", "no", "publish d")
+	topics := func() (list []string) {
+		for _, m := range f.messages() {
+			list = append(list, m.Topic)
+		}
+		return list
+	}
+	eventually(t, "what stands before the refusal", func() bool { return slices.Equal(topics(), []string{"a", "c"}) })
+	if m := f.messages()[0]; m.From != "sink" || m.Origin != message.OriginPlugin || m.Hops != 1 {
+		t.Errorf("published %+v", m)
+	}
+	if n := f.List()[0].Log.Redelivered; n == 0 {
+		t.Error("the records did not come again after there was no room")
+	}
+	s.set(func(s *sink) { s.refuse = "" })
+	eventually(t, "the rest", func() bool { return slices.Equal(topics(), []string{"a", "c", "d"}) })
+	eventually(t, "the log is empty", func() bool { return f.List()[0].Log.Waiting == 0 })
+}
+
+// A loop through plugins ends: what has been published on too often is counted.
+func TestConsumePublishesNoLoop(t *testing.T) {
+	s := &sink{}
+	f := newFixture(t)
+	f.add("sink", "capabilities = [\"publish\"]\n"+fmt.Sprintf(consumeHook, ""), &builtinPlugin{on: s.on})
+	f.write("etc/sink.toml", "[plugin]\ngrant = [\"publish\"]\n")
+	f.start("sink.\n")
+	old := msg("s/a", "publish on", 1)
+	old.Hops = 8
+	fold(&f.points.MessageConsume, []hook.ConsumeEvent{{Client: testClient(), Msg: old}})
+	eventually(t, "it is counted", func() bool { return f.List()[0].Looped == 1 && f.List()[0].Log.Waiting == 0 })
+	if ms := f.messages(); len(ms) != 0 {
+		t.Errorf("published %v", ms)
+	}
+}
+
+// A dynamic hook has the topics that its plugin names, before the first event and
+// from then on.
+func TestDynamicConsume(t *testing.T) {
+	s := &sink{}
+	var asks Wants
+	f := newFixture(t)
+	f.add("sink", `hook = [ { name = "message", class = "consume", dynamic = true }, { name = "connected", class = "observe" } ]`+"\n", &builtinPlugin{on: s.on, open: func(sp *Spec) error {
+		asks = sp.Services.Wants
+		return asks.Want(contract.HookMessage, []string{"s/#"})
+	}})
+	f.start("sink.\n")
+	if es := f.consume(1, "a"); !es[0].Kept {
+		t.Error("not kept")
+	}
+	if err := asks.Want(contract.HookMessage, []string{"t/+"}); err != nil {
+		t.Fatal(err)
+	}
+	if es := f.consume(1, "b"); es[0].Kept {
+		t.Error("kept although it is wanted no more")
+	}
+	if err := asks.Want(contract.HookConnected, []string{"#"}); !errors.Is(err, contract.ErrnoDenied) {
+		t.Errorf("a hook that is not dynamic: %v", err)
+	}
+	eventually(t, "it came", func() bool { return slices.Equal(s.list(), []string{"a"}) })
 }

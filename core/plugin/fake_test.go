@@ -147,6 +147,7 @@ type fixture struct {
 
 	mu        sync.Mutex
 	published []*message.Message
+	full      int // of the next calls of publish find no room
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -163,10 +164,15 @@ func (f *fixture) config() Config {
 	}
 }
 
-func (f *fixture) publish(ms []*message.Message) {
+func (f *fixture) publish(ms []*message.Message) (refused int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.full > 0 {
+		f.full--
+		return len(ms)
+	}
 	f.published = append(f.published, ms...)
+	return 0
 }
 
 func (f *fixture) messages() []*message.Message {

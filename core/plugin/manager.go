@@ -24,6 +24,7 @@ type Config struct {
 	Loaded        string   // path of loaded_plugins; it need not exist
 	Dirs          []string // where plugins lie: <dir>/<name>/plugin.toml and the artefact
 	ConfigDir     string   // of the operator files <name>.toml
+	DataDir       string   // for the directories of processes; made with mode 0700 when needed. "": they have none
 	AllowUnpinned bool     // load artefacts whose operator file has no sha256
 	MemoryBudget  int64    // bytes that the guests of all plugins together may come to; 0: no limit
 	Node, Version string   // the broker's, for the plugins
@@ -39,9 +40,10 @@ type Config struct {
 	// Logs keeps messages for plugins of the class consume, over restarts. nil: in
 	// memory only.
 	Logs *cursor.Logs
-	// Publish routes messages of plugins, in order. It is called on one goroutine
-	// and must not keep the slice. nil: the capability publish is not offered.
-	Publish func([]*message.Message)
+	// Publish routes messages of plugins, in order, and returns how often there was no
+	// room for what had to be kept. It is called on several goroutines and must not
+	// keep the slice. nil: the capability publish is not offered.
+	Publish func([]*message.Message) (refused int)
 
 	Secrets manifest.Secrets
 	Log     *zap.Logger

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +24,7 @@ type prepared struct {
 	kind      string
 	transport Transport
 	hooks     []manifest.Hook // with the operator's overrides
+	wants     wants
 	parked    *parked
 	desk      *desk
 }
@@ -38,7 +41,7 @@ func (h *host) prepare(pl *loaded, services Services) (*prepared, error) {
 	if t == nil {
 		return nil, fmt.Errorf("%s: this broker runs no plugins of kind %s", pkg.Path, pkg.Kind)
 	}
-	p := &prepared{kind: pkg.Kind, transport: t, hooks: pkg.Hooks}
+	p := &prepared{kind: pkg.Kind, transport: t, hooks: pkg.Hooks, wants: wants{}}
 	if err := p.check(); err != nil {
 		return nil, err
 	}
@@ -47,12 +50,23 @@ func (h *host) prepare(pl *loaded, services Services) (*prepared, error) {
 	if p.desk, err = newDesk(pl, pkg); err != nil {
 		return nil, err
 	}
-	services.Cache = pl
+	for _, h := range pkg.Hooks {
+		if k, ok := contract.ParseHook(h.Name); ok && h.Dynamic {
+			p.wants[k] = &event.Wanted{}
+		}
+	}
+	services.Cache, services.Wants = pl, p.wants
 	services.Parked, services.Desk = p.parked, p.desk
 	p.spec = &Spec{
 		Name: name, Manifest: m, Hooks: specs(pkg.Hooks), Code: pkg.Code, SHA256: pkg.SHA256, Path: pkg.Path, Config: pkg.Config,
-		Grants: pkg.Grants, Services: services.only(m.Capabilities), Node: h.Node, Version: h.Version,
+		ConfigDir: h.ConfigDir, Grants: pkg.Grants, Services: services.only(m.Capabilities), Node: h.Node, Version: h.Version,
 		Log: log.With(zap.String("version", m.Version)),
+	}
+	if p.kind == manifest.KindProcess && h.DataDir != "" {
+		p.spec.DataDir = filepath.Join(h.DataDir, name)
+		if err := os.MkdirAll(p.spec.DataDir, 0o700); err != nil {
+			return nil, fmt.Errorf("the plugin's directory: %w", err)
+		}
 	}
 	return p, nil
 }
@@ -121,9 +135,11 @@ func (p *prepared) open(ctx context.Context) (*version, error) {
 			return nil, errors.Join(fmt.Errorf("the manifest names the hook %q, which the plugin does not handle", h.Name), v.retire(drainPatience))
 		}
 		d := manifest.DefaultsOf(s.Hook)
+		scope := event.NewScope(&h)
+		scope.Wanted = p.wants[s.Hook]
 		v.hooks[s.Hook] = &event.Binding{
 			Hook: s.Hook, Fields: s.Fields, MaxPayload: s.MaxPayload,
-			Scope: event.NewScope(&h), OnError: cmp.Or(h.OnError, d.OnError), Reason: d.Reason,
+			Scope: scope, OnError: cmp.Or(h.OnError, d.OnError), Reason: d.Reason,
 		}
 		v.set = v.set.With(s.Hook)
 		if s.Hook == contract.HookMessage {

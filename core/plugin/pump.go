@@ -18,7 +18,7 @@ const (
 // pump publishes what plugins queued, in order, on one goroutine: host calls
 // return at once and no plugin is entered again from inside a call.
 type pump struct {
-	publish func([]*message.Message)
+	publish func([]*message.Message) int
 	poke    chan struct{} // capacity 1
 
 	mu    sync.Mutex
@@ -31,7 +31,7 @@ type pending struct {
 	from *outbox
 }
 
-func newPump(publish func([]*message.Message)) *pump {
+func newPump(publish func([]*message.Message) int) *pump {
 	return &pump{publish: publish, poke: make(chan struct{}, 1)}
 }
 

@@ -75,6 +75,24 @@ type Cache interface {
 	Forget(prefix string)
 }
 
+// Wants are the topics that a plugin's dynamic hooks are to be called for; every
+// plugin has it.
+type Wants interface {
+	// Want replaces the filters of a hook. ErrnoDenied: the manifest does not call
+	// the hook dynamic; ErrnoInvalid, ErrnoQuota: see event.Wanted.
+	Want(hook contract.Hook, filters []string) error
+}
+
+// wants implements Wants by the dynamic hooks of a version.
+type wants map[contract.Hook]*event.Wanted
+
+func (w wants) Want(k contract.Hook, filters []string) error {
+	if w[k] == nil {
+		return contract.ErrnoDenied
+	}
+	return w[k].Set(filters)
+}
+
 // Services is what the host grants one plugin. A nil service is not granted:
 // a transport must refuse a module that imports it. Records come per Call.
 type Services struct {
@@ -84,6 +102,7 @@ type Services struct {
 	// TopicStore says that the capability "topicstore" is granted.
 	TopicStore bool
 	Cache      Cache
+	Wants      Wants
 	// Parked takes what guests decide later; every plugin has it.
 	Parked Parked
 	// Timer, HTTP and Hash say that these capabilities are granted; Desk carries

@@ -116,6 +116,9 @@ type Spec struct {
 	Grants []string
 	// Services are the granted host services.
 	Services Services
+	// DataDir is a directory of the plugin's own that outlives it; "": there is none.
+	// ConfigDir is that of the operator's files: relative paths in them start there.
+	DataDir, ConfigDir string
 	// Node and Version are the broker's name and version, for the guest.
 	Node, Version string
 	// Log is the plugin's logger, rate-limited, with name and version.

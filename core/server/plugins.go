@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/dunlinmq/dunlin/core/admin"
@@ -36,6 +37,7 @@ func (s *Server) startPlugins(ctx context.Context) error {
 	s.processes = rpc.New(rpc.Config{})
 	s.plugins = plugin.New(plugin.Config{
 		Loaded: s.cfg.Plugins.Loaded, Dirs: s.cfg.Plugins.Dirs, ConfigDir: s.cfg.Plugins.EtcDir,
+		DataDir:       filepath.Join(s.cfg.Node.DataDir, "plugins"),
 		AllowUnpinned: s.cfg.Plugins.AllowUnpinned, MemoryBudget: s.cfg.Plugins.MemoryBudget,
 		Node: s.cfg.Node.Name, Version: s.opts.Version,
 		WASM: guests, Process: s.processes,
@@ -72,15 +74,18 @@ func (k sessions) Kick(id string) bool {
 	return c != nil && c.Online() && c.Evict(packet.AdministrativeAction)
 }
 
-// publishAll takes messages of plugins and of the node into the publish pipeline.
-func (s *Server) publishAll(ms []*message.Message) {
+// publishAll takes messages of plugins and of the node into the publish pipeline,
+// and returns how often there was no room for what had to be kept.
+func (s *Server) publishAll(ms []*message.Message) (refused int) {
 	b := &router.Batch{Now: time.Now().UnixNano()}
 	es := make([]hook.PublishEvent, len(ms))
 	for i, m := range ms {
 		es[i].Msg = m
 	}
 	s.broker.Publish(b, es)
+	refused = b.Refused()
 	s.ended(b)
+	return refused
 }
 
 // ended ends a batch of the server's own.

@@ -14,6 +14,7 @@
 #define DUNLIN_SIZE_VERDICT 16
 #define DUNLIN_SIZE_EXTS 22
 #define DUNLIN_SIZE_EXT_HEAD 8
+#define DUNLIN_MAX_WANTED 0x10000
 #define DUNLIN_MAX_COMMAND_NAME 128
 #define DUNLIN_MAX_COMMAND_BODY 0x100000 /* bytes of JSON to the plugin */
 #define DUNLIN_MAX_COMMAND_REPLY 0x800000 /* bytes of JSON from it */
@@ -220,6 +221,7 @@
 #define DUNLIN_CALL_SESSION_GET 16 /* Data client id; the reply's Data is a connected record */
 #define DUNLIN_CALL_SESSION_KICK 17 /* Data client id */
 #define DUNLIN_CALL_CACHE_FORGET 19 /* Data prefix of topics; empty: all */
+#define DUNLIN_CALL_WANT 21 /* Record number of the hook, Data filters, each with its length */
 #define DUNLIN_CALL_HASH_VERIFY 18 /* Seq id, Record length of the hash, Data hash, password */
 #define DUNLIN_CALL_METRIC_PUT 20 /* Seq kind, Arg float64 bits, Data name */
 #define DUNLIN_FEATURE_SUBSCRIPTIONS 1 /* the broker makes the subscriptions of ExtSubscriptions */

@@ -88,6 +88,9 @@ func (f Features) Has(want Features) bool { return f&want == want }
 // AllFeatures are the features that this version knows.
 func AllFeatures() Features { return knownFeatures }
 
+// MaxWanted is how many topic filters a plugin may give a dynamic hook.
+const MaxWanted = 65_536
+
 // Bounds of a command of an operator to a plugin.
 const (
 	MaxCommandName  = 128

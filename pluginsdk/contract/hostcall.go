@@ -28,6 +28,7 @@ const (
 	CallSessionGet   Call = 16 // Data client id; the reply's Data is a connected record
 	CallSessionKick  Call = 17 // Data client id
 	CallCacheForget  Call = 19 // Data prefix of topics; empty: all
+	CallWant         Call = 21 // Record number of the hook, Data filters, each with its length
 	CallHashVerify   Call = 18 // Seq id, Record length of the hash, Data hash, password
 	CallMetricPut    Call = 20 // Seq kind, Arg float64 bits, Data name
 )

@@ -63,7 +63,7 @@ var hooks = [MaxHook + 1]hookInfo{
 	HookRetainedStore: {"retained_store", Provide, messageSlots, actions(Next, Allow, Deny, Drop), 1 << ExtText, pubackReasons},
 	HookRetainedRead:  {"retained_read", Provide, filterSlots, actions(Next, Allow), 0, reasonSet{}},
 
-	HookMessage: {"message", Consume, messageSlots, actions(Next, Allow, Deny), 1 << ExtText, reasonSet{}},
+	HookMessage: {"message", Consume, messageSlots, actions(Next, Allow, Deny), 1<<ExtText | 1<<ExtPublishes, reasonSet{}},
 
 	HookTimer:        {"timer", Answer, []string{}, actions(Next), 1 << ExtPublishes, reasonSet{}},
 	HookHTTPResponse: {"http_response", Answer, []string{"id", "error", "headers", "body"}, actions(Next), 1 << ExtPublishes, reasonSet{}},

@@ -16,6 +16,7 @@ const Size = Object.freeze({
   extHead: 8,
 });
 const Max = Object.freeze({
+  wanted: 0x10000,
   commandName: 128,
   commandBody: 0x100000, // bytes of JSON to the plugin
   commandReply: 0x800000, // bytes of JSON from it
@@ -256,6 +257,7 @@ const Call = Object.freeze({
   sessionGet: 16, // Data client id; the reply's Data is a connected record
   sessionKick: 17, // Data client id
   cacheForget: 19, // Data prefix of topics; empty: all
+  want: 21, // Record number of the hook, Data filters, each with its length
   hashVerify: 18, // Seq id, Record length of the hash, Data hash, password
   metricPut: 20, // Seq kind, Arg float64 bits, Data name
 });

@@ -11,7 +11,8 @@ import (
 )
 
 // Scope says which events of a hook its plugin wants: tested before anything
-// is encoded, since the cheapest call is none. Immutable.
+// is encoded, since the cheapest call is none. Immutable but for what the plugin
+// itself wants.
 type Scope struct {
 	exact map[string]struct{} // filters without wildcards
 	wild  []string
@@ -22,6 +23,9 @@ type Scope struct {
 	listener  string
 	principal string // prefix
 	protocol  packet.Version
+
+	// Wanted narrows the scope of a dynamic registration further; nil: of no other.
+	Wanted *Wanted
 }
 
 // NewScope is the scope of a registration.
@@ -43,6 +47,9 @@ func NewScope(h *manifest.Hook) Scope {
 
 // client tests the conditions about a client; nil (no client) fails any.
 func (s *Scope) client(c *hook.Client) bool {
+	if s.Wanted != nil && !s.Wanted.any() {
+		return false
+	}
 	if s.listener == "" && s.principal == "" && s.protocol == 0 {
 		return true
 	}
@@ -62,6 +69,9 @@ func (s *Scope) message(c *hook.Client, m *message.Message) bool {
 
 // topic tells whether one of the filters matches a topic name.
 func (s *Scope) topic(name string) bool {
+	if s.Wanted != nil && !s.Wanted.topic(name) {
+		return false
+	}
 	if s.all {
 		return true
 	}
@@ -79,11 +89,14 @@ func (s *Scope) topic(name string) bool {
 // filter tells whether some topic name matches both one of the filters and f,
 // which is a topic filter, possibly of a shared subscription.
 func (s *Scope) filter(f string) bool {
-	if s.all {
-		return true
-	}
 	if _, inner, shared := topic.ParseShare(f); shared {
 		f = inner
+	}
+	if s.Wanted != nil && !s.Wanted.filter(f) {
+		return false
+	}
+	if s.all {
+		return true
 	}
 	for e := range s.exact {
 		if overlap(e, f) {

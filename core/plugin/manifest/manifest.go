@@ -59,6 +59,7 @@ type Hook struct {
 	Timeout    Duration `toml:"timeout"`  // 0: 1 s; connect and authenticate 5 s
 	Park       Duration `toml:"park"`     // of on_error = park; 0: 2 s
 	Filters    []string `toml:"filters"`  // topics of interest; none: all
+	Dynamic    bool     `toml:"dynamic"`  // the plugin says while it runs which topics of filters it wants
 	When       When     `toml:"when"`
 	Fields     []string `toml:"fields"`      // slots to fill, by name; none: all
 	MaxPayload uint32   `toml:"max_payload"` // bytes of payload to pass on; 0: all
@@ -177,8 +178,8 @@ func (h *Hook) check() error {
 	if _, unknown := k.Mask(h.Fields); unknown != "" {
 		errs = append(errs, fmt.Errorf("fields: there is no %q%s", unknown, didYouMean(unknown, k.Slots())))
 	}
-	if (k == contract.HookDeliver || k == contract.HookMessage) && len(h.Filters) == 0 {
-		errs = append(errs, fmt.Errorf("%s needs filters", k))
+	if (k == contract.HookDeliver || k == contract.HookMessage) && len(h.Filters) == 0 && !h.Dynamic {
+		errs = append(errs, fmt.Errorf("%s needs filters, or dynamic = true", k))
 	}
 	return errors.Join(append(errs, h.checkTuning(k))...)
 }

@@ -122,8 +122,8 @@ func (o *Operator) overrides(m *Manifest) ([]Hook, error) {
 			o.doc.fault(fmt.Sprintf("%s does not use the hook %q", m.Name, name), key...)
 			continue
 		}
-		if over.Name != "" || over.Class != "" || over.Fields != nil {
-			o.doc.fault("name, class and fields are the manifest's", key...)
+		if over.Name != "" || over.Class != "" || over.Fields != nil || over.Dynamic {
+			o.doc.fault("name, class, dynamic and fields are the manifest's", key...)
 		}
 		h := &hooks[i]
 		if over.OnError != "" {

@@ -63,6 +63,8 @@ func (i *Instance) serve(p *process, c contract.HostCall) (int64, []byte) {
 		}
 		s.Cache.Forget(string(c.Data))
 		return 0, nil
+	case contract.CallWant:
+		return i.want(c), nil
 	case contract.CallTimerSet, contract.CallHTTPStart, contract.CallHashVerify:
 		return i.desk(p, c), nil
 	case contract.CallSessionGet, contract.CallSessionKick:

@@ -121,8 +121,14 @@ func (p *process) greet(ctx context.Context, i *Instance) error {
 	for _, h := range hello.GetHooks() {
 		p.hooks = p.hooks.With(contract.Hook(min(h, uint32(contract.MaxHook)+1)))
 	}
-	if _, err := p.api.Configure(ctx, &pluginpb.ConfigureReq{Config: i.spec.Config, Features: uint64(p.features)}); err != nil {
+	reply, err := p.api.Configure(ctx, &pluginpb.ConfigureReq{
+		Config: i.spec.Config, Features: uint64(p.features), DataDir: i.spec.DataDir, ConfigDir: i.spec.ConfigDir,
+	})
+	if err != nil {
 		return fmt.Errorf("configuration refused: %w", plain(err))
+	}
+	if err := i.wants(reply.GetFilters()); err != nil {
+		return err
 	}
 	health, err := p.api.Health(ctx, &pluginpb.HealthReq{})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	sdk "github.com/dunlinmq/dunlin/pluginsdk"
@@ -17,12 +18,18 @@ import (
 
 type plug struct {
 	Refuse bool
+	Want   string // filter of publish, from the start
 	tokens []sdk.Token
 }
 
 func (p *plug) Configure(config []byte) error {
 	if err := json.Unmarshal(config, p); err != nil {
 		return err
+	}
+	if p.Want != "" {
+		if err := sdk.Want(contract.HookPublish, []string{p.Want}); err != nil {
+			return err
+		}
 	}
 	if p.Refuse {
 		return errors.New("refuse is set")
@@ -56,6 +63,10 @@ func (p *plug) OnPublish(e *sdk.MessageEvent) sdk.Verdict {
 		return sdk.Verdict{Action: contract.Continue}
 	case bytes.Equal(payload, []byte("env")):
 		payload = []byte(fmt.Sprint(os.Getenv("HOME"), os.Getenv("PATH"), os.Getenv("DUNLIN_TEST_SECRET")))
+	case bytes.Equal(payload, []byte("dirs")):
+		payload = []byte(sdk.DataDir() + " " + sdk.ConfigDir())
+	case bytes.HasPrefix(payload, []byte("want ")):
+		payload = fmt.Append(nil, sdk.Want(contract.HookPublish, strings.Fields(string(payload[5:]))))
 	case bytes.Equal(payload, []byte("print")):
 		fmt.Fprintln(os.Stderr, "to stderr")
 		fmt.Println("to stdout")
