@@ -95,10 +95,11 @@ func start(t testing.TB, dir string) (*Host, error) {
 	return h, nil
 }
 
-func (h *Host) publish(ms []*message.Message) {
+func (h *Host) publish(ms []*message.Message) (refused int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.published = append(h.published, ms...)
+	return 0
 }
 
 // Published is what the plugin has published by now.
