@@ -64,6 +64,10 @@ type Request struct {
 	Headers []string // "Name: value"
 	Body    []byte
 	Timeout time.Duration // 0: 5 s; at most a minute
+	// NoRedirect makes a redirection an answer like others. Without it one that
+	// leads to a granted origin is followed: what it leads to may answer 200 to
+	// everything, as pages for people do.
+	NoRedirect bool
 }
 
 // Fetch makes an HTTP request (capability "http" for the URL's scheme, host and
@@ -79,7 +83,11 @@ func Fetch(id uint64, r Request) error {
 	if r.Timeout < 0 || r.Timeout.Milliseconds() > contract.MaxHTTPTimeout {
 		return ErrInvalid
 	}
-	b := contract.Request{Method: r.Method, URL: r.URL, Headers: r.Headers, Body: r.Body}.Append(nil)
+	headers := r.Headers
+	if r.NoRedirect {
+		headers = append(headers[:len(headers):len(headers)], contract.HeaderRedirect+": no")
+	}
+	b := contract.Request{Method: r.Method, URL: r.URL, Headers: headers, Body: r.Body}.Append(nil)
 	return errnoOf(hostFetch(id, b, int32(max(1, r.Timeout.Milliseconds()))))
 }
 

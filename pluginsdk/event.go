@@ -138,6 +138,9 @@ func (e *AuthEvent) DataBytes() []byte { return e.rec.Slot(contract.SlotAuthData
 // StateBytes is the Login.State that the plugin answered Continue with, without a copy.
 func (e *AuthEvent) StateBytes() []byte { return e.rec.Slot(contract.SlotAuthState) }
 
+// WillTopic is the topic of the CONNECT's will; "" if there is none.
+func (e *AuthEvent) WillTopic() string { return string(e.rec.Slot(contract.SlotAuthWill)) }
+
 // DisconnectEvent is the end of a connection.
 type DisconnectEvent struct{ ClientEvent }
 

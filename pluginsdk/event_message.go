@@ -33,6 +33,15 @@ func (e *ACLEvent) Principal() string { return string(e.rec.Slot(contract.SlotAC
 // Tenant is what authentication says the client belongs to.
 func (e *ACLEvent) Tenant() string { return string(e.rec.Slot(contract.SlotACLTenant)) }
 
+// CommonName is the CN of the TLS client certificate.
+func (e *ACLEvent) CommonName() string { return string(e.rec.Slot(contract.SlotACLName)) }
+
+// DN is the distinguished name of the TLS client certificate.
+func (e *ACLEvent) DN() string { return string(e.rec.Slot(contract.SlotACLDN)) }
+
+// LocalBytes is the address and port that the client connected to, without a copy.
+func (e *ACLEvent) LocalBytes() []byte { return e.rec.Slot(contract.SlotACLLocal) }
+
 // FiltersEvent is one SUBSCRIBE or UNSUBSCRIBE.
 type FiltersEvent struct{ Event }
 

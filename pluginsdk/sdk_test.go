@@ -196,11 +196,11 @@ func TestOtherEventAccessors(t *testing.T) {
 	ask(t, look(func(e any) {
 		a := e.(*AuthEvent)
 		pw, ok := a.Password()
-		if string(pw) != "" || !ok || a.Method() != "SCRAM" || string(a.DataBytes()) != "d" || string(a.StateBytes()) != "s" {
+		if string(pw) != "" || !ok || a.Method() != "SCRAM" || string(a.DataBytes()) != "d" || string(a.StateBytes()) != "s" || a.WillTopic() != "w" {
 			t.Error("authenticate")
 		}
 	}), contract.Header{Hook: contract.HookAuthContinue}, map[contract.Slot]string{contract.SlotPassword: "",
-		contract.SlotAuthMethod: "SCRAM", contract.SlotAuthData: "d", contract.SlotAuthState: "s"})
+		contract.SlotAuthMethod: "SCRAM", contract.SlotAuthData: "d", contract.SlotAuthState: "s", contract.SlotAuthWill: "w"})
 	ask(t, look(func(e any) {
 		if _, ok := e.(*AuthEvent).Password(); ok {
 			t.Error("a password that was not given")
@@ -214,11 +214,13 @@ func TestOtherEventAccessors(t *testing.T) {
 	}), contract.Header{Hook: contract.HookDisconnected, Aux: 0x8D}, map[contract.Slot]string{contract.SlotDisconnectReason: "keepalive_timeout"})
 	ask(t, look(func(e any) {
 		a := e.(*ACLEvent)
-		if a.Topic() != "t" || !a.Publish() || a.Subscribe() || a.QoS() != 2 || !a.Retain() || a.Principal() != "p" || a.Tenant() != "te" {
+		if a.Topic() != "t" || !a.Publish() || a.Subscribe() || a.QoS() != 2 || !a.Retain() || a.Principal() != "p" || a.Tenant() != "te" ||
+			a.CommonName() != "cn" || a.DN() != "CN=cn" || string(a.LocalBytes()) != "[::1]:1883" {
 			t.Error("acl")
 		}
 	}), contract.Header{Hook: contract.HookACL, Flags: contract.FlagPublish | contract.FlagRetain | 2},
-		map[contract.Slot]string{contract.SlotTopic: "t", contract.SlotACLPrincipal: "p", contract.SlotACLTenant: "te"})
+		map[contract.Slot]string{contract.SlotTopic: "t", contract.SlotACLPrincipal: "p", contract.SlotACLTenant: "te",
+			contract.SlotACLName: "cn", contract.SlotACLDN: "CN=cn", contract.SlotACLLocal: "[::1]:1883"})
 	ask(t, look(func(e any) {
 		f := e.(*FilterEvent)
 		if f.Filter() != "a/#" || f.QoS() != 1 || !f.NoLocal() || !f.RetainAsPublished() || f.RetainHandling() != 2 || !f.New() {

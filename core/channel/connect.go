@@ -69,7 +69,11 @@ func (c *Channel) introduce(io *IO, t *turn, ev *hook.ConnectEvent) {
 		return
 	}
 	c.adopt(p)
-	c.authenticate(io, t, &hook.AuthEvent{Client: c.client, Password: p.Password, Method: c.limits.authMethod, Data: authData(p.Props)})
+	e := &hook.AuthEvent{Client: c.client, Password: p.Password, Method: c.limits.authMethod, Data: authData(p.Props)}
+	if p.Will != nil {
+		e.Will = p.Will.Topic
+	}
+	c.authenticate(io, t, e)
 }
 
 // describe fills the client's facts from the CONNECT.

@@ -41,6 +41,7 @@ type ConnectEvent struct {
 type AuthEvent struct {
 	Client   *Client
 	Password []byte // nil if the CONNECT had none
+	Will     string // topic of the CONNECT's will; "" if there is none
 	Method   string // Authentication Method of enhanced authentication; "" if none
 	Data     []byte // Authentication Data of the CONNECT or AUTH packet
 	Reauth   bool   // a re-authentication of a connected client [MQTT-4.12.1]

@@ -180,7 +180,11 @@ func (d *desk) Request(guest, id uint64, request []byte, timeout time.Duration) 
 	r := &outbound.Request{Method: text.Method, URL: text.URL, Header: http.Header{}, Body: slices.Clone(text.Body)}
 	for _, l := range text.Headers {
 		name, value, _ := strings.Cut(l, ":")
-		r.Header.Add(name, strings.TrimSpace(value))
+		if value = strings.TrimSpace(value); strings.EqualFold(name, contract.HeaderRedirect) {
+			r.NoRedirect = value == "no"
+			continue
+		}
+		r.Header.Add(name, value)
 	}
 	switch err := d.client.Check(r); {
 	case errors.Is(err, outbound.ErrOrigin):

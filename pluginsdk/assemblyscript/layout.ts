@@ -76,6 +76,7 @@ export const SLOT_PASSWORD: u32 = 14;
 export const SLOT_AUTH_METHOD: u32 = 15;
 export const SLOT_AUTH_DATA: u32 = 16;
 export const SLOT_AUTH_STATE: u32 = 17; // ExtState of the verdict that answered Continue
+export const SLOT_AUTH_WILL: u32 = 18; // topic of the CONNECT's will; absent: there is none
 export const SLOT_DISCONNECT_REASON: u32 = 14; // EMQ X 4's word: normal, keepalive_timeout, takeovered ...
 export const SLOT_TOPIC: u32 = 4;
 export const SLOT_PAYLOAD: u32 = 5;
@@ -86,6 +87,9 @@ export const SLOT_REASON: u32 = 9; // dropped: EMQ X 4's word
 export const SLOT_MESSAGE_ID: u32 = 10; // u32 node, u32 incarnation, u64 seq
 export const SLOT_ACL_PRINCIPAL: u32 = 5;
 export const SLOT_ACL_TENANT: u32 = 6;
+export const SLOT_ACL_NAME: u32 = 7; // common name of the TLS client certificate
+export const SLOT_ACLDN: u32 = 8;
+export const SLOT_ACL_LOCAL: u32 = 9; // the address the client connected to
 export const SLOT_FILTERS: u32 = 4; // payload of the packet in wire form: u16 length, filter [, options byte]
 export const SLOT_SUB_PROPS: u32 = 5; // wire form without length
 export const SLOT_FILTER: u32 = 4; // retained_read: without share prefix
@@ -330,6 +334,7 @@ export class Auth extends Record {
   get authMethod(): View { return this.slot(15); }
   get authData(): View { return this.slot(16); }
   get authState(): View { return this.slot(17); }
+  get willTopic(): View { return this.slot(18); }
 }
 
 /** A record of acl. */
@@ -341,6 +346,9 @@ export class Acl extends Record {
   get topic(): View { return this.slot(4); }
   get principal(): View { return this.slot(5); }
   get tenant(): View { return this.slot(6); }
+  get commonName(): View { return this.slot(7); }
+  get dn(): View { return this.slot(8); }
+  get local(): View { return this.slot(9); }
 }
 
 /** A record of subscribe, unsubscribe. */

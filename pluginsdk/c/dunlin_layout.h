@@ -78,6 +78,7 @@
 #define DUNLIN_SLOT_AUTH_METHOD 15
 #define DUNLIN_SLOT_AUTH_DATA 16
 #define DUNLIN_SLOT_AUTH_STATE 17 /* ExtState of the verdict that answered Continue */
+#define DUNLIN_SLOT_AUTH_WILL 18 /* topic of the CONNECT's will; absent: there is none */
 #define DUNLIN_SLOT_DISCONNECT_REASON 14 /* EMQ X 4's word: normal, keepalive_timeout, takeovered ... */
 #define DUNLIN_SLOT_TOPIC 4
 #define DUNLIN_SLOT_PAYLOAD 5
@@ -88,6 +89,9 @@
 #define DUNLIN_SLOT_MESSAGE_ID 10 /* u32 node, u32 incarnation, u64 seq */
 #define DUNLIN_SLOT_ACL_PRINCIPAL 5
 #define DUNLIN_SLOT_ACL_TENANT 6
+#define DUNLIN_SLOT_ACL_NAME 7 /* common name of the TLS client certificate */
+#define DUNLIN_SLOT_ACLDN 8
+#define DUNLIN_SLOT_ACL_LOCAL 9 /* the address the client connected to */
 #define DUNLIN_SLOT_FILTERS 4 /* payload of the packet in wire form: u16 length, filter [, options byte] */
 #define DUNLIN_SLOT_SUB_PROPS 5 /* wire form without length */
 #define DUNLIN_SLOT_FILTER 4 /* retained_read: without share prefix */
@@ -317,6 +321,7 @@ static inline dunlin_bytes dunlin_auth_password(const dunlin_record *r) { return
 static inline dunlin_bytes dunlin_auth_auth_method(const dunlin_record *r) { return dunlin_slot(r, 15); }
 static inline dunlin_bytes dunlin_auth_auth_data(const dunlin_record *r) { return dunlin_slot(r, 16); }
 static inline dunlin_bytes dunlin_auth_auth_state(const dunlin_record *r) { return dunlin_slot(r, 17); }
+static inline dunlin_bytes dunlin_auth_will_topic(const dunlin_record *r) { return dunlin_slot(r, 18); }
 /* acl */
 static inline dunlin_bytes dunlin_acl_client_id(const dunlin_record *r) { return dunlin_slot(r, 0); }
 static inline dunlin_bytes dunlin_acl_username(const dunlin_record *r) { return dunlin_slot(r, 1); }
@@ -325,6 +330,9 @@ static inline dunlin_bytes dunlin_acl_listener(const dunlin_record *r) { return 
 static inline dunlin_bytes dunlin_acl_topic(const dunlin_record *r) { return dunlin_slot(r, 4); }
 static inline dunlin_bytes dunlin_acl_principal(const dunlin_record *r) { return dunlin_slot(r, 5); }
 static inline dunlin_bytes dunlin_acl_tenant(const dunlin_record *r) { return dunlin_slot(r, 6); }
+static inline dunlin_bytes dunlin_acl_common_name(const dunlin_record *r) { return dunlin_slot(r, 7); }
+static inline dunlin_bytes dunlin_acl_dn(const dunlin_record *r) { return dunlin_slot(r, 8); }
+static inline dunlin_bytes dunlin_acl_local(const dunlin_record *r) { return dunlin_slot(r, 9); }
 /* subscribe, unsubscribe */
 static inline dunlin_bytes dunlin_filters_client_id(const dunlin_record *r) { return dunlin_slot(r, 0); }
 static inline dunlin_bytes dunlin_filters_username(const dunlin_record *r) { return dunlin_slot(r, 1); }

@@ -63,6 +63,7 @@ func TestHookAndSlotNumbersStay(t *testing.T) {
 		{HookPublish, SlotExpiry, "expiry"}, {HookPublish, SlotFrom, "from"}, {HookDropped, SlotReason, "reason"},
 		{HookPublish, SlotMessageID, "message_id"},
 		{HookACL, SlotTopic, "topic"}, {HookACL, SlotACLPrincipal, "principal"}, {HookACL, SlotACLTenant, "tenant"},
+		{HookACL, SlotACLName, "common_name"}, {HookACL, SlotACLDN, "dn"}, {HookACL, SlotACLLocal, "local"}, {HookAuthenticate, SlotAuthWill, "will_topic"},
 		{HookSubscribe, SlotFilters, "filters"}, {HookUnsubscribe, SlotSubProps, "props"},
 		{HookHTTPResponse, SlotID, "id"}, {HookHTTPResponse, SlotError, "error"}, {HookHTTPResponse, SlotHeaders, "headers"},
 		{HookHTTPResponse, SlotAnswerBody, "body"}, {HookHashResult, SlotID, "id"}, {HookHashResult, SlotError, "error"},

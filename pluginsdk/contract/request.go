@@ -11,6 +11,10 @@ const (
 	MaxHTTPTimeout = 60_000              // milliseconds
 )
 
+// HeaderRedirect is a header of a guest's request that is for the broker: with the
+// value "no" a redirection is an answer like others and not followed.
+const HeaderRedirect = "Dunlin-Redirect"
+
 var errRequest = fault("want METHOD URL, lines of headers, an empty line, the body")
 
 // Request is an HTTP request as guests write it: a line "METHOD URL", a line "Name:

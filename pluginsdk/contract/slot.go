@@ -40,6 +40,7 @@ const (
 	SlotAuthMethod Slot = 15
 	SlotAuthData   Slot = 16
 	SlotAuthState  Slot = 17 // ExtState of the verdict that answered Continue
+	SlotAuthWill   Slot = 18 // topic of the CONNECT's will; absent: there is none
 
 	// disconnected only.
 	SlotDisconnectReason Slot = 14 // EMQ X 4's word: normal, keepalive_timeout, takeovered ...
@@ -63,6 +64,9 @@ const (
 const (
 	SlotACLPrincipal Slot = 5
 	SlotACLTenant    Slot = 6
+	SlotACLName      Slot = 7 // common name of the TLS client certificate
+	SlotACLDN        Slot = 8
+	SlotACLLocal     Slot = 9 // the address the client connected to
 )
 
 // The slots of subscribe and unsubscribe. Aux is the number of filters.

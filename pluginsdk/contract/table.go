@@ -6,12 +6,12 @@ var (
 		"connected_at", "common_name", "dn", "principal", "tenant", "local",
 	}
 	connectSlots    = extend(clientSlots, "will_topic", "will_payload", "will_props")
-	authSlots       = extend(clientSlots, "password", "auth_method", "auth_data", "auth_state")
+	authSlots       = extend(clientSlots, "password", "auth_method", "auth_data", "auth_state", "will_topic")
 	disconnectSlots = extend(clientSlots, "reason")
 	messageSlots    = []string{
 		"client_id", "username", "peer", "listener", "topic", "payload", "props", "expiry", "from", "reason", "message_id",
 	}
-	aclSlots     = []string{"client_id", "username", "peer", "listener", "topic", "principal", "tenant"}
+	aclSlots     = []string{"client_id", "username", "peer", "listener", "topic", "principal", "tenant", "common_name", "dn", "local"}
 	filtersSlots = []string{"client_id", "username", "peer", "listener", "filters", "props"}
 	filterSlots  = []string{"client_id", "username", "peer", "listener", "filter", "subscription_id"}
 )

@@ -84,6 +84,7 @@ const Slot = Object.freeze({
   authMethod: 15,
   authData: 16,
   authState: 17, // ExtState of the verdict that answered Continue
+  authWill: 18, // topic of the CONNECT's will; absent: there is none
   disconnectReason: 14, // EMQ X 4's word: normal, keepalive_timeout, takeovered ...
   topic: 4,
   payload: 5,
@@ -94,6 +95,9 @@ const Slot = Object.freeze({
   messageId: 10, // u32 node, u32 incarnation, u64 seq
   aclPrincipal: 5,
   aclTenant: 6,
+  aclName: 7, // common name of the TLS client certificate
+  acldn: 8,
+  aclLocal: 9, // the address the client connected to
   filters: 4, // payload of the packet in wire form: u16 length, filter [, options byte]
   subProps: 5, // wire form without length
   filter: 4, // retained_read: without share prefix
@@ -307,6 +311,7 @@ class AuthRecord extends Record {
   get authMethod() { return this.text(15); }
   get authData() { return this.lookup(16); }
   get authState() { return this.lookup(17); }
+  get willTopic() { return this.text(18); }
 }
 // A record of acl.
 class AclRecord extends Record {
@@ -317,6 +322,9 @@ class AclRecord extends Record {
   get topic() { return this.text(4); }
   get principal() { return this.text(5); }
   get tenant() { return this.text(6); }
+  get commonName() { return this.text(7); }
+  get dn() { return this.text(8); }
+  get local() { return this.text(9); }
 }
 // A record of subscribe, unsubscribe.
 class FiltersRecord extends Record {

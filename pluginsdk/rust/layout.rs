@@ -77,6 +77,7 @@ pub const SLOT_PASSWORD: u32 = 14;
 pub const SLOT_AUTH_METHOD: u32 = 15;
 pub const SLOT_AUTH_DATA: u32 = 16;
 pub const SLOT_AUTH_STATE: u32 = 17; // ExtState of the verdict that answered Continue
+pub const SLOT_AUTH_WILL: u32 = 18; // topic of the CONNECT's will; absent: there is none
 pub const SLOT_DISCONNECT_REASON: u32 = 14; // EMQ X 4's word: normal, keepalive_timeout, takeovered ...
 pub const SLOT_TOPIC: u32 = 4;
 pub const SLOT_PAYLOAD: u32 = 5;
@@ -87,6 +88,9 @@ pub const SLOT_REASON: u32 = 9; // dropped: EMQ X 4's word
 pub const SLOT_MESSAGE_ID: u32 = 10; // u32 node, u32 incarnation, u64 seq
 pub const SLOT_ACL_PRINCIPAL: u32 = 5;
 pub const SLOT_ACL_TENANT: u32 = 6;
+pub const SLOT_ACL_NAME: u32 = 7; // common name of the TLS client certificate
+pub const SLOT_ACLDN: u32 = 8;
+pub const SLOT_ACL_LOCAL: u32 = 9; // the address the client connected to
 pub const SLOT_FILTERS: u32 = 4; // payload of the packet in wire form: u16 length, filter [, options byte]
 pub const SLOT_SUB_PROPS: u32 = 5; // wire form without length
 pub const SLOT_FILTER: u32 = 4; // retained_read: without share prefix
@@ -390,6 +394,7 @@ impl<'a> Auth<'a> {
     pub fn auth_method(&self) -> &'a str { self.0.text(15) }
     pub fn auth_data(&self) -> &'a [u8] { self.0.slot(16).unwrap_or(&[]) }
     pub fn auth_state(&self) -> &'a [u8] { self.0.slot(17).unwrap_or(&[]) }
+    pub fn will_topic(&self) -> &'a str { self.0.text(18) }
 }
 
 /// A record of acl.
@@ -407,6 +412,9 @@ impl<'a> Acl<'a> {
     pub fn topic(&self) -> &'a str { self.0.text(4) }
     pub fn principal(&self) -> &'a str { self.0.text(5) }
     pub fn tenant(&self) -> &'a str { self.0.text(6) }
+    pub fn common_name(&self) -> &'a str { self.0.text(7) }
+    pub fn dn(&self) -> &'a str { self.0.text(8) }
+    pub fn local(&self) -> &'a str { self.0.text(9) }
 }
 
 /// A record of subscribe, unsubscribe.

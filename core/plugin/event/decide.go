@@ -146,6 +146,7 @@ var Authenticate = Ops[hook.AuthEvent]{
 		if x, ok := e.State.(exchange); ok {
 			w.Bytes(contract.SlotAuthState, x.state)
 		}
+		w.optional(contract.SlotAuthWill, e.Will)
 		w.End()
 	},
 	Apply: decideAuth,
@@ -277,6 +278,9 @@ var ACL = Ops[hook.ACLEvent]{
 		if e.Client != nil {
 			w.optional(contract.SlotACLPrincipal, e.Client.Principal)
 			w.optional(contract.SlotACLTenant, e.Client.Tenant)
+			w.optional(contract.SlotACLName, e.Client.CommonName)
+			w.optional(contract.SlotACLDN, e.Client.DN)
+			w.local(contract.SlotACLLocal, e.Client)
 		}
 		w.End()
 	},

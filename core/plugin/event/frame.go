@@ -91,9 +91,14 @@ func (w *Encoder) client(c *hook.Client, props packet.Props) {
 	w.optional(contract.SlotDN, c.DN)
 	w.optional(contract.SlotPrincipal, c.Principal)
 	w.optional(contract.SlotTenant, c.Tenant)
-	if w.Wants(contract.SlotLocal) && c.Local.IsValid() {
+	w.local(contract.SlotLocal, c)
+}
+
+// local fills a slot with the address that the client connected to.
+func (w *Encoder) local(s contract.Slot, c *hook.Client) {
+	if w.Wants(s) && c.Local.IsValid() {
 		w.scratch = c.Local.AppendTo(w.scratch[:0])
-		w.Bytes(contract.SlotLocal, w.scratch)
+		w.Bytes(s, w.scratch)
 	}
 }
 

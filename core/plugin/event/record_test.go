@@ -79,14 +79,14 @@ func TestConnectRecord(t *testing.T) {
 }
 
 func TestAuthRecord(t *testing.T) {
-	e := &hook.AuthEvent{Client: client(), Password: []byte{}, Method: "M", Data: []byte("d"), Reauth: true, State: exchange{state: []byte("s")}}
+	e := &hook.AuthEvent{Client: client(), Password: []byte{}, Method: "M", Data: []byte("d"), Reauth: true, State: exchange{state: []byte("s")}, Will: "w"}
 	h, got := told(t, Authenticate.Encode, contract.HookAuthContinue, e)
 	if !h.Flags.Has(contract.FlagReauth) {
 		t.Errorf("header %+v", h)
 	}
-	same(t, got, map[string]string{"password": "", "auth_method": "M", "auth_data": "d", "auth_state": "s"})
+	same(t, got, map[string]string{"password": "", "auth_method": "M", "auth_data": "d", "auth_state": "s", "will_topic": "w"})
 	_, got = told(t, Authenticate.Encode, contract.HookAuthenticate, &hook.AuthEvent{Client: client()})
-	same(t, got, map[string]string{"password": "-", "auth_method": "-", "auth_data": "-", "auth_state": "-"})
+	same(t, got, map[string]string{"password": "-", "auth_method": "-", "auth_data": "-", "auth_state": "-", "will_topic": "-"})
 }
 
 func TestACLRecord(t *testing.T) {
@@ -94,7 +94,7 @@ func TestACLRecord(t *testing.T) {
 	if !h.Flags.Has(contract.FlagSubscribe) || h.Flags.Has(contract.FlagPublish) || h.Flags.QoS() != 2 {
 		t.Errorf("header %+v", h)
 	}
-	same(t, got, map[string]string{"topic": "a/#", "principal": "p1", "tenant": "t1"})
+	same(t, got, map[string]string{"topic": "a/#", "principal": "p1", "tenant": "t1", "common_name": "cn", "dn": "CN=cn", "local": "[::1]:1883"})
 }
 
 func TestSubscribeRecord(t *testing.T) {

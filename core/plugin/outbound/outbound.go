@@ -53,6 +53,7 @@ type Request struct {
 	Method, URL string
 	Header      http.Header
 	Body        []byte
+	NoRedirect  bool // a redirection is an answer like others
 }
 
 // Response is an answer.
@@ -66,7 +67,8 @@ type Response struct {
 type Client struct {
 	origins []origin
 	limit   int64
-	http    *http.Client
+	http    *http.Client // follows redirections
+	direct  *http.Client // does not
 }
 
 // origin is a granted place.
@@ -117,10 +119,12 @@ func New(cfg Config) (*Client, error) {
 	if most == 0 {
 		most = 64
 	}
-	c.http = &http.Client{CheckRedirect: c.redirect, Transport: &http.Transport{
+	t := &http.Transport{
 		DialContext: c.dial, TLSClientConfig: conf, MaxConnsPerHost: most, MaxIdleConnsPerHost: min(most, 8),
 		IdleConnTimeout: 30 * time.Second, TLSHandshakeTimeout: 10 * time.Second, MaxResponseHeaderBytes: 32 << 10, ForceAttemptHTTP2: true,
-	}}
+	}
+	c.http = &http.Client{CheckRedirect: c.redirect, Transport: t}
+	c.direct = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, Transport: t}
 	return c, nil
 }
 
@@ -217,7 +221,11 @@ func (c *Client) Do(ctx context.Context, r *Request) (*Response, error) {
 			q.Header[http.CanonicalHeaderKey(name)] = values
 		}
 	}
-	got, err := c.http.Do(q)
+	client := c.http
+	if r.NoRedirect {
+		client = c.direct
+	}
+	got, err := client.Do(q)
 	if err != nil {
 		return nil, plain(err)
 	}

@@ -71,6 +71,17 @@ func TestOnlyGranted(t *testing.T) {
 	}
 }
 
+// A redirection that is not to be followed is an answer, wherever it leads.
+func TestNoRedirect(t *testing.T) {
+	asked := 0
+	other := server(t, func(http.ResponseWriter, *http.Request) { asked++ })
+	url := server(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other, http.StatusFound) })
+	got, err := ask(t, Config{Origins: []string{url, other}}, Request{URL: url, NoRedirect: true})
+	if err != nil || got.Status != http.StatusFound || got.Header.Get("Location") != other || asked != 0 {
+		t.Errorf("%+v, %v, followed %d times", got, err, asked)
+	}
+}
+
 // A granted name may not come to mean this machine; an address or localhost says so itself.
 func TestInside(t *testing.T) {
 	url := server(t, func(http.ResponseWriter, *http.Request) {})

@@ -78,6 +78,7 @@ SLOT_PASSWORD = 14
 SLOT_AUTH_METHOD = 15
 SLOT_AUTH_DATA = 16
 SLOT_AUTH_STATE = 17  # ExtState of the verdict that answered Continue
+SLOT_AUTH_WILL = 18  # topic of the CONNECT's will; absent: there is none
 SLOT_DISCONNECT_REASON = 14  # EMQ X 4's word: normal, keepalive_timeout, takeovered ...
 SLOT_TOPIC = 4
 SLOT_PAYLOAD = 5
@@ -88,6 +89,9 @@ SLOT_REASON = 9  # dropped: EMQ X 4's word
 SLOT_MESSAGE_ID = 10  # u32 node, u32 incarnation, u64 seq
 SLOT_ACL_PRINCIPAL = 5
 SLOT_ACL_TENANT = 6
+SLOT_ACL_NAME = 7  # common name of the TLS client certificate
+SLOT_ACLDN = 8
+SLOT_ACL_LOCAL = 9  # the address the client connected to
 SLOT_FILTERS = 4  # payload of the packet in wire form: u16 length, filter [, options byte]
 SLOT_SUB_PROPS = 5  # wire form without length
 SLOT_FILTER = 4  # retained_read: without share prefix
@@ -379,6 +383,10 @@ class AuthRecord(Record):
     def auth_state(self):
         return self.lookup(17)
 
+    @property
+    def will_topic(self):
+        return self.text(18)
+
 
 class AclRecord(Record):
     """A record of acl."""
@@ -410,6 +418,18 @@ class AclRecord(Record):
     @property
     def tenant(self):
         return self.text(6)
+
+    @property
+    def common_name(self):
+        return self.text(7)
+
+    @property
+    def dn(self):
+        return self.text(8)
+
+    @property
+    def local(self):
+        return self.text(9)
 
 
 class FiltersRecord(Record):
