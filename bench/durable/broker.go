@@ -1,0 +1,117 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// broker is a broker's process.
+type broker struct {
+	cmd  *exec.Cmd
+	addr string
+	said *os.File
+}
+
+// start starts the broker of a name in a directory of its own.
+func start(s setup, name string) (*broker, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	b := &broker{addr: l.Addr().String()}
+	if err := l.Close(); err != nil {
+		return nil, err
+	}
+	home, err := os.MkdirTemp(s.dir, "b")
+	if err != nil {
+		return nil, err
+	}
+	file, text := filepath.Join(home, "etc", "dunlin.toml"), ""
+	switch name {
+	case "mosquitto":
+		file = filepath.Join(home, "mosquitto.conf")
+		text = fmt.Sprintf("listener %d 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location %s/\nmax_queued_messages 0\nmax_inflight_messages 100\n",
+			l.Addr().(*net.TCPAddr).Port, home)
+		b.cmd = exec.Command("mosquitto", "-c", file)
+	case "memory", "async", "sync":
+		text = fmt.Sprintf("[mqtt]\ndurability = %q\nmax_mqueue_len = 0\nmax_inflight = 100\n[sys]\ninterval = \"0\"\nheartbeat = \"0\"\n[listener.tcp.external]\nbind = %q\nmax_conn_rate = 0\n", name, b.addr)
+		b.cmd = exec.Command(s.binary, "foreground", "--home", home)
+	default:
+		return nil, fmt.Errorf("no broker is named %q", name)
+	}
+	err = os.MkdirAll(filepath.Dir(file), 0o755)
+	if err == nil {
+		err = os.WriteFile(file, []byte(text), 0o600)
+	}
+	if err == nil && name != "mosquitto" {
+		err = os.WriteFile(filepath.Join(home, "loaded_plugins"), nil, 0o600)
+	}
+	if err == nil {
+		b.said, err = os.Create(filepath.Join(home, "said"))
+	}
+	if err != nil {
+		return nil, err
+	}
+	b.cmd.Stdout, b.cmd.Stderr = b.said, b.said
+	if err := b.cmd.Start(); err != nil {
+		return nil, err
+	}
+	return b, b.await()
+}
+
+// await waits until the broker takes connections.
+func (b *broker) await() error {
+	for until := time.Now().Add(30 * time.Second); time.Now().Before(until); {
+		c, err := net.Dial("tcp", b.addr)
+		if err == nil {
+			return c.Close()
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	b.stop()
+	text, _ := os.ReadFile(b.said.Name())
+	return fmt.Errorf("it takes no connections:\n%s", text)
+}
+
+func (b *broker) stop() {
+	_ = b.cmd.Process.Kill()
+	_ = b.cmd.Wait()
+	_ = b.said.Close()
+}
+
+// used is the processor time that the broker has used, and the bytes that it has
+// had written to a disk.
+func (b *broker) used() (cpu time.Duration, written int64, err error) {
+	pid := strconv.Itoa(b.cmd.Process.Pid)
+	stat, err := os.ReadFile("/proc/" + pid + "/stat")
+	if err != nil {
+		return 0, 0, err
+	}
+	f := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	user, err1 := strconv.ParseInt(string(f[11]), 10, 64)
+	system, err2 := strconv.ParseInt(string(f[12]), 10, 64)
+	io, err3 := os.ReadFile("/proc/" + pid + "/io")
+	if _, rest, ok := bytes.Cut(io, []byte("\nwrite_bytes: ")); ok {
+		line, _, _ := bytes.Cut(rest, []byte("\n"))
+		written, _ = strconv.ParseInt(string(line), 10, 64)
+	}
+	const ticks = 100 // USER_HZ
+	return time.Duration(user+system) * time.Second / ticks, written, errors.Join(err1, err2, err3)
+}
+
+// files raises the limit of open files for many publishers.
+func files() {
+	var l syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l) == nil {
+		l.Cur = l.Max
+		_ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &l)
+	}
+}
