@@ -7,8 +7,10 @@ import (
 )
 
 // The plugin's key space (capability "kv"): shared by its instances, kept over
-// reloads, gone when the plugin is unloaded. Keys have 1 to 256 bytes, values at
-// most 64 KiB, all of them together 16 MiB.
+// reloads, gone when the plugin is unloaded. With the capability "kv:durable" it
+// outlives the plugin and the node, and a publication is acknowledged when what
+// the plugin has set because of it is as safe as its zone's durability wants. Keys
+// have 1 to 256 bytes, values at most 64 KiB, all of them together 16 MiB.
 
 // Get returns the value of key, a copy. [ErrNotFound].
 func Get(key string) ([]byte, error) {
@@ -20,7 +22,8 @@ func Get(key string) ([]byte, error) {
 }
 
 // Set keeps value under key, for ttl or, with 0, for as long as the plugin is
-// loaded. [ErrQuota], [ErrInvalid].
+// loaded (kv:durable: for ever). [ErrQuota], [ErrInvalid]; any other error says that
+// the disk has failed.
 func Set(key string, value []byte, ttl time.Duration) error {
 	if ttl < 0 {
 		return ErrInvalid

@@ -185,11 +185,11 @@ func drain(s setup, b *broker, acked int64, r *result) error {
 		return err
 	}
 	began := time.Now()
-	var got, ended atomic.Int64
+	w := waiting{addr: b.addr, all: acked}
 	var all sync.WaitGroup
 	errs := make(chan error, s.sessions)
 	for i := range s.sessions {
-		all.Go(func() { errs <- take(b, i, acked, &got, &ended) })
+		all.Go(func() { errs <- w.take(i) })
 	}
 	all.Wait()
 	for range s.sessions {
@@ -197,9 +197,9 @@ func drain(s setup, b *broker, acked int64, r *result) error {
 			return err
 		}
 	}
-	took := time.Duration(ended.Load() - began.UnixNano())
+	took := time.Duration(w.ended.Load() - began.UnixNano())
 	cpu2, _, err := b.used()
-	r.drained = got.Load()
+	r.drained = w.got.Load()
 	r.drain = float64(r.drained) / took.Seconds()
 	r.drainCPU = float64((cpu2 - cpu).Microseconds()) / float64(r.drained)
 	return err
@@ -208,9 +208,16 @@ func drain(s setup, b *broker, acked int64, r *result) error {
 // idle is how long a client waits for more.
 const idle = 3 * time.Second
 
+// waiting is the messages that wait for all clients.
+type waiting struct {
+	addr       string
+	all        int64
+	got, ended atomic.Int64 // messages; when the last one came, Unix nanoseconds
+}
+
 // take reads and acknowledges until all messages of all clients have come.
-func take(b *broker, i int, all int64, got, ended *atomic.Int64) error {
-	c, err := net.Dial("tcp", b.addr)
+func (w *waiting) take(i int) error {
+	c, err := net.Dial("tcp", w.addr)
 	if err != nil {
 		return err
 	}
@@ -221,7 +228,7 @@ func take(b *broker, i int, all int64, got, ended *atomic.Int64) error {
 	d := packet.Decoder{Version: packet.V311, FromServer: true}
 	in, out := make([]byte, 64<<10), []byte(nil)
 	have := 0
-	for got.Load() < all {
+	for w.got.Load() < w.all {
 		_ = c.SetReadDeadline(time.Now().Add(idle))
 		n, err := c.Read(in[have:])
 		if ne, ok := err.(net.Error); ok && ne.Timeout() {
@@ -250,8 +257,8 @@ func take(b *broker, i int, all int64, got, ended *atomic.Int64) error {
 		}
 		have = copy(in, in[at:have])
 		if count > 0 {
-			got.Add(count)
-			ended.Store(time.Now().UnixNano())
+			w.got.Add(count)
+			w.ended.Store(time.Now().UnixNano())
 		}
 		if _, err := c.Write(out); err != nil {
 			return err

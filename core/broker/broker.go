@@ -69,12 +69,27 @@ func (k *Broker) Publish(b *router.Batch, es []hook.PublishEvent) (waits bool) {
 	if k.hooks.MessagePublish.Walk(park, func(fold hook.InterceptMany[hook.PublishEvent]) bool { fold(es); return true }) {
 		return true
 	}
+	k.await(b, es)
 	k.retain(b, es)
 	k.consume(b, es)
 	for i := range es {
 		k.route(b, &es[i])
 	}
 	return false
+}
+
+// await makes the acknowledgements of es wait for what plugins have put on the disk
+// while they were asked.
+func (k *Broker) await(b *router.Batch, es []hook.PublishEvent) {
+	need := store.Memory
+	for i := range es {
+		if es[i].Kept {
+			need = max(need, store.Async, k.durability(&es[i]))
+		}
+	}
+	if need > store.Memory && k.cfg.Journal != nil {
+		b.Tx(k.cfg.Journal).Barrier(need)
+	}
 }
 
 // PublishOne is Publish for a publisher that is not a client.

@@ -66,3 +66,29 @@ func TestConsumedIsWaitedFor(t *testing.T) {
 		t.Errorf("ended %v, %v", over, err)
 	}
 }
+
+// TestKeptOfAHookIsWaitedFor: what a plugin has put on the disk when it was asked about a message is waited for before that is
+// acknowledged, also if the plugin drops the message.
+func TestKeptOfAHookIsWaitedFor(t *testing.T) {
+	gate := storetest.NewGate(mem.New())
+	j := journal.New(gate)
+	hooks := new(hook.Points)
+	k := broker.New(broker.Config{Node: 1, Journal: j, Durability: func(*hook.Client) store.Durability { return store.Sync }}, hooks, router.New(router.Config{}))
+	hooks.MessagePublish.Add(hook.Spec{}, func(es []hook.PublishEvent) {
+		for i := range es {
+			es[i].Kept, es[i].Verdict = string(es[i].Msg.Payload) == "keep", hook.Drop
+		}
+	})
+	b := new(router.Batch)
+	for payload, want := range map[string]bool{"other": false, "keep": true} {
+		before := b.Mark()
+		k.Publish(b, []hook.PublishEvent{{Client: new(hook.Client), Msg: &message.Message{Topic: "t", Payload: []byte(payload), QoS: 1}}})
+		if got := b.Mark() != before; got != want {
+			t.Errorf("%q: is waited for: %v", payload, got)
+		}
+	}
+	b.Flush()
+	if n, d := gate.Waiting(); n != 1 || d != store.Sync {
+		t.Errorf("%d batches wait for %v", n, d)
+	}
+}

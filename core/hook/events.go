@@ -110,6 +110,9 @@ type PublishEvent struct {
 	Also []*message.Message
 	// Throttle is for how long the client is not to be read; callbacks may raise it.
 	Throttle time.Duration
+	// Kept: a callback has put something on the disk that has to be safe before the
+	// message is acknowledged.
+	Kept bool
 }
 
 // DeliverEvent is one message before it goes to one subscriber.

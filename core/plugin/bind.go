@@ -23,7 +23,7 @@ func (p *loaded) attach(k contract.Hook, blocking bool) (remove func()) {
 	case contract.HookUnsubscribe:
 		return pts.ClientUnsubscribe.Add(s, func(e *hook.UnsubscribeEvent) { ask(p, k, one(e), &event.Unsubscribe) })
 	case contract.HookPublish:
-		return pts.MessagePublish.Add(s, func(es []hook.PublishEvent) { ask(p, k, es, &event.Publish) })
+		return pts.MessagePublish.Add(s, p.publish)
 	case contract.HookWill:
 		return pts.MessageWill.Add(s, func(es []hook.PublishEvent) { ask(p, k, es, &event.Publish) })
 	case contract.HookDeliver:
@@ -38,6 +38,24 @@ func (p *loaded) attach(k contract.Hook, blocking bool) (remove func()) {
 		return pts.MessageConsume.Add(s, p.keep)
 	}
 	return p.attachObserver(k)
+}
+
+// publish asks about publications.
+func (p *loaded) publish(es []hook.PublishEvent) {
+	p.watch(es, func() { ask(p, contract.HookPublish, es, &event.Publish) })
+}
+
+// watch marks es if what the plugin puts into durable keys during call has to be
+// safe before they are acknowledged, or what it will put when it decides later.
+func (p *loaded) watch(es []hook.PublishEvent, call func()) {
+	before := p.keys.writes()
+	call()
+	if p.keys.writes() == before && !(p.keys.durable() && es[0].Park.Waiting()) {
+		return
+	}
+	for i := range es {
+		es[i].Kept = true
+	}
 }
 
 // attachObserver is attach for hooks of class observe, which never block.

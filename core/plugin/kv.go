@@ -17,14 +17,16 @@ const (
 	keyOverhead = 64       // what an entry costs beside its bytes
 )
 
-// keys is a plugin's key space in memory: its [KV]. It lives as long as the
-// plugin is loaded, also over reloads.
+// keys is a plugin's key space: its [KV]. It lives as long as the plugin is loaded,
+// also over reloads; with the capability kv:durable it also is on the disk, and
+// outlives the node.
 type keys struct {
 	now func() time.Time
 
 	mu     sync.Mutex
 	values map[string]keyed
 	bytes  int
+	disk   kept
 }
 
 type keyed struct {
@@ -51,23 +53,41 @@ func (k *keys) live(key string) (keyed, bool) {
 // remove takes key out. mu is held.
 func (k *keys) remove(key string) {
 	if v, ok := k.values[key]; ok {
-		k.bytes -= len(key) + len(v.value) + keyOverhead
+		k.bytes -= sizeOf(key, v)
 		delete(k.values, key)
+		k.disk.remove(key)
 	}
 }
 
-// set puts v at key if it fits. mu is held.
+// sizeOf is what an entry counts.
+func sizeOf(key string, v keyed) int { return len(key) + len(v.value) + keyOverhead }
+
+// enter puts v at key. mu is held.
+func (k *keys) enter(key string, v keyed) {
+	if old, ok := k.values[key]; ok {
+		k.bytes -= sizeOf(key, old)
+	}
+	k.bytes += sizeOf(key, v)
+	k.values[key] = v
+}
+
+// set puts v at key if it fits; else the key is as it was. mu is held.
 func (k *keys) set(key string, v keyed) error {
-	k.remove(key)
-	size := len(key) + len(v.value) + keyOverhead
-	if k.bytes+size > maxKeySpace {
+	if err := k.disk.refuses(); err != nil {
+		return err
+	}
+	more := sizeOf(key, v)
+	if k.bytes+more > maxKeySpace {
 		k.sweep()
 	}
-	if k.bytes+size > maxKeySpace {
+	if old, ok := k.values[key]; ok {
+		more -= sizeOf(key, old)
+	}
+	if k.bytes+more > maxKeySpace {
 		return contract.ErrnoQuota
 	}
-	k.bytes += size
-	k.values[key] = v
+	k.enter(key, v)
+	k.disk.put(key, v)
 	return nil
 }
 
@@ -82,6 +102,7 @@ func (k *keys) sweep() {
 func (k *keys) Load(dst []byte, key string) ([]byte, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	defer k.commit()
 	v, ok := k.live(key)
 	if !ok {
 		return dst, contract.ErrnoNotFound
@@ -100,6 +121,7 @@ func (k *keys) Store(key string, value []byte, ttl time.Duration) error {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	defer k.commit()
 	return k.set(key, v)
 }
 
@@ -107,6 +129,7 @@ func (k *keys) Store(key string, value []byte, ttl time.Duration) error {
 func (k *keys) Delete(key string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	defer k.commit()
 	if _, ok := k.live(key); !ok {
 		return contract.ErrnoNotFound
 	}
@@ -121,6 +144,7 @@ func (k *keys) Add(key string, delta int64) (int64, error) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	defer k.commit()
 	v, ok := k.live(key)
 	var n int64
 	if ok {
@@ -140,6 +164,7 @@ func (k *keys) Swap(key string, old, value []byte) error {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	defer k.commit()
 	v, ok := k.live(key)
 	if ok != (old != nil) || ok && !bytes.Equal(v.value, old) {
 		return contract.ErrnoNotFound

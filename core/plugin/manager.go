@@ -12,11 +12,10 @@ import (
 
 	"github.com/dunlinmq/dunlin/core/cursor"
 	"github.com/dunlinmq/dunlin/core/hook"
+	"github.com/dunlinmq/dunlin/core/journal"
 	"github.com/dunlinmq/dunlin/core/message"
-	"github.com/dunlinmq/dunlin/core/plugin/event"
 	"github.com/dunlinmq/dunlin/core/plugin/manifest"
 	"github.com/dunlinmq/dunlin/core/topicstore"
-	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
 
 // Config is what a Manager needs. Immutable after New.
@@ -39,7 +38,8 @@ type Config struct {
 	Sessions Sessions
 	// Logs keeps messages for plugins of the class consume, over restarts. nil: in
 	// memory only.
-	Logs *cursor.Logs
+	Logs    *cursor.Logs
+	Journal *journal.Journal // of the capability kv:durable; nil: not offered
 	// Publish routes messages of plugins, in order, and returns how often there was no
 	// room for what had to be kept. It is called on several goroutines and must not
 	// keep the slice. nil: the capability publish is not offered.
@@ -73,13 +73,6 @@ type Manager struct {
 	running bool               // guarded by mu
 	plugins []*loaded          // guarded by mu; in chain order
 	extra   map[string]private // guarded by mu
-}
-
-// private are the services of one loaded plugin that outlive a version.
-type private struct {
-	keys    *keys
-	numbers *numbers
-	outbox  *outbox
 }
 
 // New returns a Manager that has loaded nothing.
@@ -140,41 +133,24 @@ func (m *Manager) StartAll(ctx context.Context) error {
 	return nil
 }
 
-// enlist makes the lasting part of a plugin.
-func (m *Manager) enlist(name string, order int) *loaded {
-	p := &loaded{
-		name: name, order: order, host: m.host, removes: map[contract.Hook]func(){}, queue: newQueue(),
-		log: limited(m.log.With(zap.String("plugin", name)), m.host.Now),
-	}
-	p.party = event.Plugin{Name: name, Store: m.host.Store, Now: m.host.Now, Looped: p.looped}
-	own := private{keys: newKeys(m.host.Now), numbers: &numbers{}, outbox: &outbox{plugin: p, pump: m.host.pump}}
-	if m.host.Publish != nil {
-		p.outbox = own.outbox
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.extra[name] = own
-	return p
-}
-
 // open prepares and opens the next version of p.
 func (m *Manager) open(ctx context.Context, p *loaded) (*version, error) {
 	m.mu.Lock()
 	own := m.extra[p.name]
 	m.mu.Unlock()
-	services := Services{KV: own.keys, Metrics: own.numbers, TopicStore: m.host.Store != nil, Now: m.host.Now}
+	services := Services{KV: p.keys, Metrics: own.numbers, TopicStore: m.host.Store != nil, Now: m.host.Now}
 	if m.host.Publish != nil {
 		services.Publish = own.outbox
 	}
 	if m.host.Sessions != nil {
 		services.Sessions = sessionCalls{m.host}
 	}
-	prep, err := m.host.prepare(p, services)
+	ctx, cancel := context.WithTimeout(ctx, m.host.OpenTimeout)
+	defer cancel()
+	prep, err := m.host.prepare(ctx, p, services)
 	if err != nil {
 		return nil, fmt.Errorf("plugin %s: %w", p.name, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, m.host.OpenTimeout)
-	defer cancel()
 	v, err := prep.open(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("plugin %s: %w", p.name, err)

@@ -31,7 +31,7 @@ type prepared struct {
 
 // prepare reads and checks all files of a plugin. services are what the
 // plugin would be granted if it asked for everything.
-func (h *host) prepare(pl *loaded, services Services) (*prepared, error) {
+func (h *host) prepare(ctx context.Context, pl *loaded, services Services) (*prepared, error) {
 	name, log := pl.name, pl.log
 	pkg, err := h.source.Read(name)
 	if err != nil {
@@ -49,6 +49,11 @@ func (h *host) prepare(pl *loaded, services Services) (*prepared, error) {
 	p.parked = &parked{}
 	if p.desk, err = newDesk(pl, pkg); err != nil {
 		return nil, err
+	}
+	if m.Wants(durableKV) {
+		if err := pl.keys.keep(ctx, h.Journal, name); err != nil {
+			return nil, err
+		}
 	}
 	for _, h := range pkg.Hooks {
 		if k, ok := contract.ParseHook(h.Name); ok && h.Dynamic {
@@ -101,7 +106,7 @@ func (s Services) only(caps []string) Services {
 	if !slices.Contains(caps, "publish") {
 		s.Publish = nil
 	}
-	if !slices.Contains(caps, "kv") {
+	if !slices.Contains(caps, "kv") && !slices.Contains(caps, durableKV) {
 		s.KV = nil
 	}
 	if !slices.Contains(caps, "metric") {

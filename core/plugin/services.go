@@ -41,12 +41,14 @@ type Publisher interface {
 	Publish(record []byte, hops uint8) error
 }
 
-// KV is a plugin's own key space (capability "kv"), shared by its instances.
+// KV is a plugin's own key space (capability "kv", or "kv:durable" for one that
+// outlives the node), shared by its instances.
 // Values are bounded: keys 256 bytes, values 64 KiB, and a sum per plugin.
 type KV interface {
 	// Load appends the value of key to dst. ErrnoNotFound.
 	Load(dst []byte, key string) ([]byte, error)
-	// Store keeps value; ttl 0: for as long as the plugin is loaded. ErrnoQuota.
+	// Store keeps value; ttl 0: for as long as the plugin is loaded, or for ever if
+	// the key space is durable. ErrnoQuota; ErrnoInternal: the disk has failed.
 	Store(key string, value []byte, ttl time.Duration) error
 	// Delete removes key. ErrnoNotFound.
 	Delete(key string) error

@@ -97,6 +97,7 @@ type loaded struct {
 	host  *host
 	log   *zap.Logger
 	party event.Plugin // p as events see it
+	keys  *keys
 
 	cur    atomic.Pointer[version] // nil: unloaded
 	faults atomic.Uint64           // records that on_error answered

@@ -41,7 +41,7 @@ func (s *Server) startPlugins(ctx context.Context) error {
 		AllowUnpinned: s.cfg.Plugins.AllowUnpinned, MemoryBudget: s.cfg.Plugins.MemoryBudget,
 		Node: s.cfg.Node.Name, Version: s.opts.Version,
 		WASM: guests, Process: s.processes,
-		Hooks: s.hooks, Store: s.retained, Publish: s.publishAll, Sessions: sessions{s}, Logs: logs, Log: s.opts.Log,
+		Hooks: s.hooks, Store: s.retained, Publish: s.publishAll, Sessions: sessions{s}, Logs: logs, Journal: s.disk.journal, Log: s.opts.Log,
 		Secrets: manifest.Secrets{Env: os.LookupEnv, Dir: s.cfg.Plugins.EtcDir},
 	})
 	if err := s.plugins.StartAll(ctx); err != nil {

@@ -31,7 +31,7 @@ func (n *Notes) grant(s *plugin.Services, c string) {
 	switch c {
 	case "publish":
 		s.Publish = n
-	case "kv":
+	case "kv", "kv:durable": // it lasts as long as the tool runs
 		s.KV = n.kv
 	case "metric":
 		s.Metrics = n

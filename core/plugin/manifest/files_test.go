@@ -158,6 +158,7 @@ func TestManifestFaults(t *testing.T) {
 		{`state = "per-connection"`, `state = "x"`, `plugin.toml:5: state = "x"`},
 		{`memory_pages = 256`, `memory_pages = 0`, "plugin.toml:6: memory_pages = 0"},
 		{`"kv"`, `"http:ftp://x"`, `plugin.toml:4: capability "http:ftp://x": "ftp://x": want http://host[:port] or https://host[:port]`},
+		{`"kv"`, `"kv:ever"`, `capability "kv:ever": there is no such capability`},
 		{`"kv"`, `"publsh"`, `there is no such capability; did you mean "publish"?`},
 		{`name = "acl"`, `name = "ackl"`, `there is no such hook; did you mean "acl"?`},
 		{`name = "acl"`, `name = "timer"`, `answers come by themselves`},

