@@ -56,7 +56,8 @@ var depth = map[string]int{
 	"core/server": 6,
 	"cmd/dunlin":  7,
 
-	"bench/load": 1, // a client: of the broker it knows the codec
+	"bench/load":    1, // a client: of the broker it knows the codec
+	"bench/durable": 1, // the same
 }
 
 // beside are the arrows between rooms of one depth, each with its reason.
