@@ -97,8 +97,21 @@ check: generate ## everything that must hold before a commit: format, lint, gene
 	@dirty=$$(git status --porcelain); [ -z "$$dirty" ] || { echo "the tree is not clean:"; echo "$$dirty"; exit 1; }
 
 .PHONY: bench
-bench: ## run the benchmarks of the packages
-	$(GO) test -run '^$$' -bench . -benchmem $(PKG)
+bench: build bench-peers ## run Dunlin beside other brokers and renew docs/performance.md (ROUNDS=, TIME=, ONLY=row)
+	$(GO) build -o $(BUILD)/compare ./bench/compare
+	$(BUILD)/compare -rounds $(or $(ROUNDS),3) -time $(or $(TIME),2s) $(if $(ONLY),-only '$(ONLY)' -json '',-docs docs)
+
+.PHONY: bench-peers
+bench-peers:
+	@[ -x /usr/sbin/mosquitto ] || command -v mosquitto >/dev/null || echo "mosquitto is left out: apt-get install mosquitto" >&2
+	@mkdir -p $(BUILD)/peers
+	@for p in mochi nats; do $(GO) -C bench/peers/$$p build -o ../../../$(BUILD)/peers/$$p . || exit 1; done
+
+# The benchmarks of the hot path: codec, matching, delivery, session, hooks, engine.
+MICRO := ./core/packet ./core/topic ./core/router ./core/session ./core/hook ./core/channel ./core/conn
+.PHONY: bench-micro
+bench-micro: ## benchmarks of the hot path for benchstat (COUNT=6, BENCH=regexp)
+	@$(GO) test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem -benchtime 200ms -count $(or $(COUNT),6) $(MICRO)
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for T (make fuzz T=30s)

@@ -58,6 +58,7 @@ var depth = map[string]int{
 
 	"bench/load":    1, // a client: of the broker it knows the codec
 	"bench/durable": 1, // the same
+	"bench/compare": 7,
 }
 
 // beside are the arrows between rooms of one depth, each with its reason.

@@ -30,6 +30,12 @@ type Progress struct {
 	Cycles   float64
 }
 
+// Usage is what a process and its children have used, and hold now in bytes.
+type Usage struct {
+	CPU                    time.Duration // user and system
+	Resident, Proportional int64
+}
+
 // meter takes a run through its phases and measures.
 type meter struct {
 	run      *run

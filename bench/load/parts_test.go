@@ -206,6 +206,29 @@ func TestMessagesAllocateNothing(t *testing.T) {
 	}
 }
 
+// A window of QoS 2 that is full when its messages have arrived opens with the
+// acknowledgements that come after them.
+func TestAcknowledgementOpensTheWindow(t *testing.T) {
+	r := &run{cfg: &Config{Kind: P2P, Flow: Flow{Size: 64, Window: 2, QoS: 2}, Clients: Clients{Count: 1, Version: 4}}, clock: clock{time.Now()}}
+	w := &worker{run: r, flowing: true}
+	r.workers = []*worker{w}
+	r.enlist()
+	sub, pub := w.clients[0], w.clients[1]
+	in := nowhere{}
+	sub.opened(in)
+	pub.opened(in)
+	sub.state, pub.state, pub.out = ready, ready, nil
+	pub.pub.pump(1)
+	sub.feed(in, pub.out)
+	if w.round(); pub.pub.next != 2 || pub.pub.seen != 2 || pub.pub.underWay != 2 {
+		t.Fatalf("sent %d, seen %d, under way %d of 2", pub.pub.next, pub.pub.seen, pub.pub.underWay)
+	}
+	pub.feed(in, []byte{0x70, 2, 0, 1}) // PUBCOMP
+	if w.round(); pub.pub.next != 3 {
+		t.Errorf("after a PUBCOMP %d messages are sent, want 3", pub.pub.next)
+	}
+}
+
 // nowhere takes all bytes.
 type nowhere struct{}
 

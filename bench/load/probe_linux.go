@@ -30,6 +30,16 @@ func newProbe(pid int) (*probe, error) {
 	return &probe{pid}, nil
 }
 
+// Measure reads what a process and its children use now.
+func Measure(pid int) (Usage, error) {
+	p, err := newProbe(pid)
+	if err != nil {
+		return Usage{}, err
+	}
+	f := p.read()
+	return Usage{CPU: f.cpu, Resident: f.rss, Proportional: f.pss}, nil
+}
+
 // read is zero where there is nothing to read: processes come and go.
 func (p *probe) read() (f figures) {
 	if p.pid == 0 {

@@ -16,6 +16,12 @@ type figures struct {
 	rss, pss int64
 }
 
+// Measure is for Linux.
+func Measure(pid int) (Usage, error) {
+	_, err := newProbe(pid)
+	return Usage{}, err
+}
+
 func newProbe(pid int) (*probe, error) {
 	if pid != 0 {
 		return nil, errors.New("what a process uses is measured on Linux only")

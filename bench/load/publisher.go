@@ -2,6 +2,7 @@ package load
 
 import (
 	"math/bits"
+	"time"
 
 	"github.com/dunlinmq/dunlin/core/packet"
 )
@@ -26,6 +27,7 @@ type publisher struct {
 	next      uint64 // sequence number
 	seen      uint64 // receptions; lost ones too, as far as that is known
 	seenLast  uint64 // seen when the watchdog last looked
+	seenAt    int64  // when it had changed
 	underWay  int    // not yet acknowledged, QoS 1 and 2
 	sentTimes []int64
 }
@@ -78,12 +80,10 @@ func (p *publisher) acked(id uint16, code packet.ReasonCode) {
 	if code >= 0x80 {
 		w.count.refused++
 	}
-	if w.run.cfg.Kind == Pub {
-		if w.measuring {
-			w.latency.add(w.now - p.sentTimes[int(id)&(len(p.sentTimes)-1)])
-		}
-		w.mark(p.client)
+	if w.run.cfg.Kind == Pub && w.measuring {
+		w.latency.add(w.now - p.sentTimes[int(id)&(len(p.sentTimes)-1)])
 	}
+	w.mark(p.client)
 }
 
 // room tells whether the window lets another message through.
@@ -112,13 +112,20 @@ func (p *publisher) pump(now int64) {
 	}
 }
 
+// stalled is how long nothing must come of a full window before what is missing
+// counts as lost. A busy machine may take a second.
+const stalled = 2 * time.Second
+
 // watch reopens a window that lost messages have closed: QoS 0 has no other end.
 func (p *publisher) watch() {
 	w := p.client.worker
-	if w.flowing && w.rate == 0 && p.sentTimes == nil && p.seen == p.seenLast && p.seen < p.next*p.fan {
+	if p.seen != p.seenLast || p.seenAt == 0 {
+		p.seenLast, p.seenAt = p.seen, w.now
+		return
+	}
+	if w.flowing && w.rate == 0 && p.sentTimes == nil && p.seen < p.next*p.fan && w.now-p.seenAt > int64(stalled) {
 		p.seen = p.next * p.fan
 		w.count.stalls++
 		w.mark(p.client)
 	}
-	p.seenLast = p.seen
 }
