@@ -37,6 +37,7 @@ var depth = map[string]int{
 	"core/router":     2,
 	"core/topicstore": 2,
 	"core/cursor":     2,
+	"core/schedule":   2,
 	"core/cluster":    2,
 
 	"core/access":   3,
@@ -72,7 +73,7 @@ var beside = map[string]string{
 
 // suites are test kits outside of _test.go files: they drive the real parts.
 var suites = map[string][]string{
-	"plugins/plugintest": {"core/plugin", "core/hook", "core/message", "core/packet", "core/topicstore"},
+	"plugins/plugintest": {"core/plugin", "core/hook", "core/journal", "core/message", "core/packet", "core/schedule", "core/store", "core/topicstore"},
 }
 
 // only names the packages (and those below them) that may import a library.

@@ -93,3 +93,18 @@ func hostMetricNamed(name string, kind int32, v float64) int32 {
 	return int32(hostCall(contract.HostCall{
 		Call: contract.CallMetricPut, Seq: uint64(kind), Arg: int64(math.Float64bits(v)), Data: []byte(name)}))
 }
+
+func hostSchedulePut(record int, topic string, kind int32, ms int64) int64 {
+	return hostCall(contract.HostCall{
+		Call: contract.CallSchedulePut, Record: uint32(record), Seq: link.seq, Arg: ms, Data: append([]byte{byte(kind)}, topic...)})
+}
+
+func hostScheduleCancel(number uint64) int32 {
+	return int32(hostCall(contract.HostCall{Call: contract.CallScheduleCancel, Seq: number}))
+}
+
+func hostScheduleCount() int64 { return hostCall(contract.HostCall{Call: contract.CallScheduleCount}) }
+
+func hostScheduleList(due int64, number uint64) ([]byte, int64) {
+	return hostData(contract.HostCall{Call: contract.CallScheduleList, Seq: number, Arg: due})
+}

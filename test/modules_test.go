@@ -121,3 +121,76 @@ func expires(v packet.Version) packet.Props {
 	}
 	return packet.AppendUint32Prop(nil, packet.PropSessionExpiry, 60)
 }
+
+// TestDelayedModule: messages wait for their time over kill -9, the access rules are
+// asked about the topic behind $delayed, and what cannot be taken is told.
+func TestDelayedModule(t *testing.T) {
+	t.Parallel()
+	s := module("delayed", "[plugin]\ngrant = [\"schedule\"]\n[config]\nmax_delayed_messages = 4\n")
+	s.plugins = []string{"acl", "delayed", "retainer"}
+	for name, text := range withRules(t, "{deny, all, publish, [\"closed/#\"]}.\n{allow, all}.\n") {
+		s.etc[name] = text
+	}
+	b := start(t, s)
+	sub := b.dial(v5)
+	sub.resume("listener")
+	sub.subscribe("#", 2)
+
+	pub := b.dial(v5)
+	pub.connect("publisher")
+	code := func(topic string, qos byte) packet.ReasonCode {
+		t.Helper()
+		pub.publishWith(&packet.Publish{Topic: topic, Payload: []byte(topic), QoS: qos, Retain: strings.HasSuffix(topic, "kept")})
+		for {
+			switch p := pub.read().(type) {
+			case nil:
+				t.Fatal("the broker has closed")
+			case *packet.Ack:
+				if err := pub.answer(p); err != nil {
+					t.Fatal(err)
+				}
+				if p.Kind == packet.TypePuback || p.Kind == packet.TypePubrec {
+					return p.Code
+				}
+			}
+		}
+	}
+	for topic, want := range map[string]packet.ReasonCode{
+		"$delayed/0/closed/a": packet.NotAuthorized, "$delayed/1/$delayed/1/closed/a": packet.NotAuthorized, "$delayed/soon/open/a": packet.TopicNameInvalid,
+	} {
+		if got := code(topic, 1); got != want {
+			t.Errorf("%s: %v, want %v", topic, got, want)
+		}
+	}
+	for _, topic := range []string{"$delayed/4/open/second", "$delayed/2/open/first", "$delayed/4/open/kept", "$delayed/4000000/open/never"} {
+		if got := code(topic, 1+byte(len(topic)%2)); got != packet.Success {
+			t.Errorf("%s: %v", topic, got)
+		}
+	}
+	if got := code("$delayed/4/open/much", 1); got != packet.QuotaExceeded {
+		t.Errorf("one more than may wait: %v", got)
+	}
+	if n := b.ctl("broker", "stats"); !strings.Contains(n, "delayed.count") {
+		t.Errorf("no figure:\n%s", n)
+	}
+	b.kill()
+	b.run()
+	sub = b.dial(v5)
+	if !sub.resume("listener").SessionPresent {
+		t.Fatal("the session is gone")
+	}
+	for _, want := range []string{"open/first", "open/second", "open/kept"} {
+		if m := sub.message(); m.Topic != want || !strings.HasSuffix(string(m.Payload), want) {
+			t.Errorf("%s %s, want %s", m.Topic, m.Payload, want)
+		}
+	}
+	late := b.dial(v5)
+	late.connect("late")
+	late.subscribe("open/#", 0)
+	if m := late.expect("open/kept", "$delayed/4/open/kept"); !m.Retain {
+		t.Error("the retain flag is lost")
+	}
+	if got := sub.ping(); len(got) != 0 {
+		t.Errorf("more came: %v", got)
+	}
+}

@@ -41,10 +41,11 @@ const (
 type Access struct {
 	hooks  *hook.Points
 	guards Guards
+	about  *subjects
 }
 
 // New returns an Access over the hook points.
-func New(hooks *hook.Points) *Access { return &Access{hooks: hooks} }
+func New(hooks *hook.Points) *Access { return &Access{hooks: hooks, about: &subjects{}} }
 
 // Authenticate asks the chain who the client is; e carries the answer. The
 // first callback that does not answer Next decides. When nobody does, a client
@@ -90,6 +91,7 @@ func (a *Access) Check(p *Policy, cache *Cache, now int64, es []hook.ACLEvent) (
 		return false
 	}
 	park := es[0].Park
+	a.about.rename(es)
 	cache.at(a.hooks.ClientCheckACL.Version())
 	if !park.Resuming() && !a.open(p, cache, now, es) {
 		return false

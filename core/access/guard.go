@@ -14,7 +14,7 @@ type Guards struct {
 }
 
 // Guarded returns an Access over the same hook points with guards.
-func (a *Access) Guarded(g Guards) *Access { return &Access{hooks: a.hooks, guards: g} }
+func (a *Access) Guarded(g Guards) *Access { return &Access{hooks: a.hooks, guards: g, about: a.about} }
 
 // Busy tells whether new connections are to be refused with 0x89.
 func (a *Access) Busy() bool { return a.guards.Busy != nil && a.guards.Busy() }

@@ -214,7 +214,11 @@ func (k *Broker) route(b *router.Batch, e *hook.PublishEvent) {
 		}
 	case e.Verdict == hook.Drop:
 		e.Reason = packet.Success
-		b.Count.MessagesDropped++
+		if e.Delayed {
+			b.Count.MessagesDelayed++
+		} else {
+			b.Count.MessagesDropped++
+		}
 	default:
 		refused := b.Refused()
 		e.Verdict, e.Reason = hook.Allow, k.dispatch(b, e)

@@ -1,6 +1,8 @@
 package channel
 
 import (
+	"strings"
+
 	"github.com/dunlinmq/dunlin/core/hook"
 	"github.com/dunlinmq/dunlin/core/message"
 	"github.com/dunlinmq/dunlin/core/packet"
@@ -146,7 +148,7 @@ func (c *Channel) allowed(t *turn) bool {
 		return false
 	case !c.zone.Access.EnableACL || c.client.Superuser:
 		return true
-	case t.aboutNode():
+	case c.aboutNode(t):
 		return false
 	}
 	t.count.ClientCheckACL += uint64(len(t.pubs))
@@ -208,10 +210,10 @@ func (c *Channel) distribute(io *IO, t *turn) {
 	t.forget()
 }
 
-// aboutNode tells whether a PUBLISH is to $SYS, which is not for everybody.
-func (t *turn) aboutNode() bool {
+// aboutNode tells whether a PUBLISH is to $SYS in the end, which is not for everybody.
+func (c *Channel) aboutNode(t *turn) bool {
 	for i := range t.pubs {
-		if t.pubs[i].Msg.Sys() {
+		if m := t.pubs[i].Msg; m.Sys() || strings.HasPrefix(c.env.Access.Subject(m.Topic), "$SYS/") {
 			return true
 		}
 	}

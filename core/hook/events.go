@@ -113,6 +113,8 @@ type PublishEvent struct {
 	// Kept: a callback has put something on the disk that has to be safe before the
 	// message is acknowledged.
 	Kept bool
+	// Delayed: the message is kept to be published later; with Kept, and Drop.
+	Delayed bool
 }
 
 // DeliverEvent is one message before it goes to one subscriber.

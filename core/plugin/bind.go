@@ -23,7 +23,9 @@ func (p *loaded) attach(k contract.Hook, blocking bool) (remove func()) {
 	case contract.HookUnsubscribe:
 		return pts.ClientUnsubscribe.Add(s, func(e *hook.UnsubscribeEvent) { ask(p, k, one(e), &event.Unsubscribe) })
 	case contract.HookPublish:
-		return pts.MessagePublish.Add(s, p.publish)
+		forget := p.renames()
+		off := pts.MessagePublish.Add(s, p.publish)
+		return func() { off(); forget() }
 	case contract.HookWill:
 		return pts.MessageWill.Add(s, func(es []hook.PublishEvent) { ask(p, k, es, &event.Publish) })
 	case contract.HookDeliver:
@@ -56,6 +58,20 @@ func (p *loaded) watch(es []hook.PublishEvent, call func()) {
 	for i := range es {
 		es[i].Kept = true
 	}
+}
+
+// renames has access rules asked about the topics that p says a PUBLISH is about.
+func (p *loaded) renames() (remove func()) {
+	if p.host.Subjects == nil {
+		return func() {}
+	}
+	return p.host.Subjects(func(topic string) string {
+		v := p.cur.Load()
+		if v == nil {
+			return topic
+		}
+		return v.hooks[contract.HookPublish].About(topic)
+	})
 }
 
 // attachObserver is attach for hooks of class observe, which never block.

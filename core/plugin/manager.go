@@ -15,6 +15,7 @@ import (
 	"github.com/dunlinmq/dunlin/core/journal"
 	"github.com/dunlinmq/dunlin/core/message"
 	"github.com/dunlinmq/dunlin/core/plugin/manifest"
+	"github.com/dunlinmq/dunlin/core/schedule"
 	"github.com/dunlinmq/dunlin/core/topicstore"
 )
 
@@ -40,6 +41,12 @@ type Config struct {
 	// memory only.
 	Logs    *cursor.Logs
 	Journal *journal.Journal // of the capability kv:durable; nil: not offered
+	// Schedules keeps messages that are published later; nil: the capability schedule
+	// is not offered.
+	Schedules *schedule.Queues
+	// Subjects has access rules asked about the topic that a function makes of that of
+	// a PUBLISH, until it is removed; nil: nobody is told.
+	Subjects func(about func(topic string) string) (remove func())
 	// Publish routes messages of plugins, in order, and returns how often there was no
 	// room for what had to be kept. It is called on several goroutines and must not
 	// keep the slice. nil: the capability publish is not offered.
@@ -119,7 +126,7 @@ func (m *Manager) StartAll(ctx context.Context) error {
 	errs = append(errs, m.together(versions))
 	if err := errors.Join(errs...); err != nil {
 		for i := range opened {
-			err = errors.Join(err, versions[i].retire(drainPatience))
+			err = errors.Join(err, opened[i].discard(versions[i]))
 		}
 		return err
 	}
@@ -153,9 +160,21 @@ func (m *Manager) open(ctx context.Context, p *loaded) (*version, error) {
 	}
 	v, err := prep.open(ctx)
 	if err != nil {
+		if p.cur.Load() == nil {
+			p.closeLater()
+		}
 		return nil, fmt.Errorf("plugin %s: %w", p.name, err)
 	}
 	return v, nil
+}
+
+// discard closes a version that does not come into use after all. If p has no other,
+// it is not loaded.
+func (p *loaded) discard(v *version) error {
+	if p.cur.Load() == nil {
+		p.closeLater()
+	}
+	return v.retire(drainPatience)
 }
 
 // begin puts an opened plugin to work.
@@ -196,7 +215,7 @@ func (m *Manager) Load(name string) error {
 		return err
 	}
 	if err := m.together(append(m.versions(), v)); err != nil {
-		return errors.Join(err, v.retire(drainPatience))
+		return errors.Join(err, p.discard(v))
 	}
 	m.begin(p, v)
 	return file.Write(m.host.Loaded)
@@ -248,6 +267,7 @@ func (m *Manager) end(p *loaded) error {
 	}
 	p.cur.Store(nil)
 	close(v.replaced)
+	p.closeLater()
 	err := v.retire(drainPatience)
 	p.log.Info("plugin unloaded", zap.Error(err))
 	return err

@@ -55,6 +55,11 @@ func (h *host) prepare(ctx context.Context, pl *loaded, services Services) (*pre
 			return nil, err
 		}
 	}
+	if h.Schedules != nil && slices.Contains(m.Capabilities, "schedule") {
+		if services.Later, err = pl.openLater(); err != nil {
+			return nil, err
+		}
+	}
 	for _, h := range pkg.Hooks {
 		if k, ok := contract.ParseHook(h.Name); ok && h.Dynamic {
 			p.wants[k] = &event.Wanted{}
@@ -115,6 +120,9 @@ func (s Services) only(caps []string) Services {
 	if !slices.Contains(caps, "session") {
 		s.Sessions = nil
 	}
+	if !slices.Contains(caps, "schedule") {
+		s.Later = nil
+	}
 	s.TopicStore = s.TopicStore && slices.Contains(caps, "topicstore")
 	s.Timer, s.Hash = slices.Contains(caps, "timer"), slices.Contains(caps, "hash")
 	s.HTTP = slices.ContainsFunc(caps, func(c string) bool { return c == "http" || strings.HasPrefix(c, "http:") })
@@ -144,7 +152,7 @@ func (p *prepared) open(ctx context.Context) (*version, error) {
 		scope.Wanted = p.wants[s.Hook]
 		v.hooks[s.Hook] = &event.Binding{
 			Hook: s.Hook, Fields: s.Fields, MaxPayload: s.MaxPayload,
-			Scope: scope, OnError: cmp.Or(h.OnError, d.OnError), Reason: d.Reason,
+			Scope: scope, Subject: h.Subject, OnError: cmp.Or(h.OnError, d.OnError), Reason: d.Reason,
 		}
 		v.set = v.set.With(s.Hook)
 		if s.Hook == contract.HookMessage {

@@ -68,6 +68,18 @@ type Metrics interface {
 	Add(name string, kind int32, v float64) error
 }
 
+// Later is a plugin's messages that wait for their time (capability "schedule"). To
+// put one is for the records of a call, see event.Scheduler.
+type Later interface {
+	// Page appends the publish records of at most limit messages behind (due, seq),
+	// Unix nanoseconds and number, in the order in which they are due.
+	Page(dst []byte, due int64, seq uint64, limit int) ([]byte, error)
+	// Cancel forgets a message. ErrnoNotFound.
+	Cancel(seq uint64) error
+	// Len is how many wait.
+	Len() int
+}
+
 // Records are the topicstore services of one retained call; see there.
 type Records = event.Records
 
@@ -101,6 +113,7 @@ type Services struct {
 	Publish Publisher
 	KV      KV
 	Metrics Metrics
+	Later   Later
 	// TopicStore says that the capability "topicstore" is granted.
 	TopicStore bool
 	Cache      Cache

@@ -20,6 +20,7 @@ import (
 	"github.com/dunlinmq/dunlin/core/plugin/rpc"
 	"github.com/dunlinmq/dunlin/core/plugin/wasm"
 	"github.com/dunlinmq/dunlin/core/router"
+	"github.com/dunlinmq/dunlin/core/schedule"
 )
 
 // startPlugins loads what loaded_plugins names. A plugin that is configured and
@@ -34,6 +35,12 @@ func (s *Server) startPlugins(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open what is kept for plugins: %w", err)
 	}
+	later, err := schedule.Open(ctx, schedule.Config{
+		Journal: s.disk.journal, Publish: s.publishDue, Ready: s.ready, Log: log,
+	})
+	if err != nil {
+		return fmt.Errorf("open what is kept for later: %w", err)
+	}
 	s.processes = rpc.New(rpc.Config{})
 	s.plugins = plugin.New(plugin.Config{
 		Loaded: s.cfg.Plugins.Loaded, Dirs: s.cfg.Plugins.Dirs, ConfigDir: s.cfg.Plugins.EtcDir,
@@ -41,7 +48,7 @@ func (s *Server) startPlugins(ctx context.Context) error {
 		AllowUnpinned: s.cfg.Plugins.AllowUnpinned, MemoryBudget: s.cfg.Plugins.MemoryBudget,
 		Node: s.cfg.Node.Name, Version: s.opts.Version,
 		WASM: guests, Process: s.processes,
-		Hooks: s.hooks, Store: s.retained, Publish: s.publishAll, Sessions: sessions{s}, Logs: logs, Journal: s.disk.journal, Log: s.opts.Log,
+		Hooks: s.hooks, Store: s.retained, Publish: s.publishAll, Sessions: sessions{s}, Logs: logs, Journal: s.disk.journal, Schedules: later, Subjects: s.subjects, Log: s.opts.Log,
 		Secrets: manifest.Secrets{Env: os.LookupEnv, Dir: s.cfg.Plugins.EtcDir},
 	})
 	if err := s.plugins.StartAll(ctx); err != nil {
@@ -86,6 +93,31 @@ func (s *Server) publishAll(ms []*message.Message) (refused int) {
 	refused = b.Refused()
 	s.ended(b)
 	return refused
+}
+
+// subjects is plugin.Config.Subjects.
+func (s *Server) subjects(about func(string) string) (remove func()) {
+	return s.env.Access.AddSubject(about)
+}
+
+// publishDue is publishAll for messages whose time has come. What a banned client
+// has left is dropped, as EMQ X 4 did (emqx4 §9.2).
+func (s *Server) publishDue(ms []*message.Message) []packet.ReasonCode {
+	b := &router.Batch{Now: time.Now().UnixNano()}
+	es := make([]hook.PublishEvent, len(ms))
+	for i, m := range ms {
+		es[i].Msg = m
+		if _, banned := s.guards.bans.Check(&hook.Client{ID: m.From, Username: m.Username, HasUsername: m.Username != ""}, b.Now); banned && m.Origin == message.OriginClient {
+			es[i].Verdict, es[i].Reason = hook.Deny, packet.Banned
+		}
+	}
+	s.broker.Publish(b, es)
+	s.ended(b)
+	codes := make([]packet.ReasonCode, len(ms))
+	for i := range es {
+		codes[i] = es[i].Reason
+	}
+	return codes
 }
 
 // ended ends a batch of the server's own.

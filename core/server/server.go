@@ -90,12 +90,13 @@ type Server struct {
 	ballast   []byte // never touched
 	guards    guards
 	disk      disk
+	ready     chan struct{} // closed when sessions are there and connections are served
 }
 
 // New builds a node: claims the data directory, opens the store, starts the plugins, binds the
 // listeners. On an error nothing is left behind.
 func New(ctx context.Context, cfg *config.Config, opts Options) (_ *Server, err error) {
-	s := &Server{cfg: cfg, opts: opts, started: time.Now(), ballast: newBallast(), ports: ports{log: opts.Log.Named("listener")}}
+	s := &Server{cfg: cfg, opts: opts, started: time.Now(), ballast: newBallast(), ready: make(chan struct{}), ports: ports{log: opts.Log.Named("listener")}}
 	s.settings.now.Store(cfg)
 	var undo []func() error
 	defer func() {
@@ -200,6 +201,7 @@ func (s *Server) Run(ctx context.Context) error {
 		cfg := l.Config()
 		start("listener "+cfg.ID(), func(ctx context.Context) error { return l.Run(ctx, s.serve) })
 	})
+	close(s.ready)
 	s.announce()
 	debug.FreeOSMemory() // compiling plugins takes tens of MB that nobody needs any more
 	s.reloadUntil(ctx.Done(), failed)

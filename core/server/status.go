@@ -75,6 +75,7 @@ func (c counts) measure() {
 	g.Routes.Set(n.Routes)
 	g.Topics.Set(n.Routes)
 	g.Retained.Set(n.Retained)
+	g.Delayed.Set(int64(c.s.plugins.Delayed()))
 }
 
 // stats are the gauges of now with their highest values (emqx4 §6.3).

@@ -14,9 +14,13 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/dunlinmq/dunlin/core/hook"
+	"github.com/dunlinmq/dunlin/core/journal"
 	"github.com/dunlinmq/dunlin/core/message"
+	"github.com/dunlinmq/dunlin/core/packet"
 	"github.com/dunlinmq/dunlin/core/plugin"
 	"github.com/dunlinmq/dunlin/core/plugin/manifest"
+	"github.com/dunlinmq/dunlin/core/schedule"
+	"github.com/dunlinmq/dunlin/core/store/mem"
 )
 
 // Host is the broker's own plugin manager with its real hosts and one plugin, which
@@ -30,6 +34,7 @@ type Host struct {
 	mu        sync.Mutex
 	kicked    []string           // guarded by mu
 	published []*message.Message // guarded by mu
+	due       []*message.Message // guarded by mu
 }
 
 // Start builds the plugin as kind and loads it with operator, the text of an
@@ -78,9 +83,15 @@ func (src Source) Start(t testing.TB, kind Kind, operator string) (*Host, error)
 func start(t testing.TB, dir string) (*Host, error) {
 	t.Helper()
 	h := &Host{Points: &hook.Points{}, Clients: map[string]*hook.Client{}}
+	ready := make(chan struct{})
+	close(ready)
+	later, err := schedule.Open(t.Context(), schedule.Config{Journal: journal.New(mem.New()), Publish: h.publishDue, Ready: ready, Log: zap.NewNop()})
+	if err != nil {
+		return nil, err
+	}
 	h.Manager = plugin.New(plugin.Config{
 		Loaded: filepath.Join(dir, "loaded_plugins"), Dirs: []string{filepath.Join(dir, "plugins")}, ConfigDir: filepath.Join(dir, "etc"),
-		AllowUnpinned: true, Node: Node, Version: "0.0.0-test", Hooks: h.Points, Sessions: sessions{h}, Publish: h.publish,
+		AllowUnpinned: true, Node: Node, Version: "0.0.0-test", Hooks: h.Points, Sessions: sessions{h}, Publish: h.publish, Schedules: later,
 		WASM: transport(t, WASM), Process: transport(t, Process),
 		Secrets: manifest.Secrets{Env: os.LookupEnv, Dir: filepath.Join(dir, "etc")}, Log: zap.NewNop(),
 	})
@@ -100,6 +111,28 @@ func (h *Host) publish(ms []*message.Message) (refused int) {
 	defer h.mu.Unlock()
 	h.published = append(h.published, ms...)
 	return 0
+}
+
+// publishDue takes messages that a plugin has delayed.
+func (h *Host) publishDue(ms []*message.Message) []packet.ReasonCode {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.due = append(h.due, ms...)
+	return make([]packet.ReasonCode, len(ms))
+}
+
+// Due is what the plugin has delayed and the broker published by now.
+func (h *Host) Due() []*message.Message {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.due)
+}
+
+// Publish asks about messages as the broker does before it routes them.
+func (h *Host) Publish(es []hook.PublishEvent) {
+	for _, ask := range h.Points.MessagePublish.Chain() {
+		ask(es)
+	}
 }
 
 // Published is what the plugin has published by now.

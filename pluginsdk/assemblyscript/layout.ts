@@ -17,6 +17,7 @@ export const MAX_COMMAND_NAME: u32 = 128;
 export const MAX_COMMAND_BODY: u32 = 0x100000; // bytes of JSON to the plugin
 export const MAX_COMMAND_REPLY: u32 = 0x800000; // bytes of JSON from it
 export const MAX_METRIC_NAME: u32 = 256;
+export const MAX_SCHEDULE: u32 = 0xFFFFFED8;
 export const MAX_SUBSCRIPTIONS: u32 = 256;
 export const MAX_RECORDS: u32 = 512; // records in one frame to a process
 export const MAX_RECORDS_WASM: u32 = 64; // records in one frame to a WASM guest
@@ -226,8 +227,15 @@ export const CALL_CACHE_FORGET: u32 = 19; // Data prefix of topics; empty: all
 export const CALL_WANT: u32 = 21; // Record number of the hook, Data filters, each with its length
 export const CALL_HASH_VERIFY: u32 = 18; // Seq id, Record length of the hash, Data hash, password
 export const CALL_METRIC_PUT: u32 = 20; // Seq kind, Arg float64 bits, Data name
+export const CALL_SCHEDULE_PUT: u32 = 24; // Seq, Record, Arg milliseconds, Data u8 kind, topic; the reply's Result is the number
+export const CALL_SCHEDULE_CANCEL: u32 = 25; // Seq number
+export const CALL_SCHEDULE_LIST: u32 = 26; // Seq number, Arg due; the reply's Data is publish records
+export const CALL_SCHEDULE_COUNT: u32 = 27; // the reply's Result is the number of messages
 export const FEATURE_SUBSCRIPTIONS: u32 = 1; // the broker makes the subscriptions of ExtSubscriptions
 export const FEATURE_COMMAND: u32 = 2; // the plugin serves Command; processes only
+export const SCHEDULE_AFTER: i32 = 0; // milliseconds from now on
+export const SCHEDULE_AT: i32 = 1; // Unix milliseconds, by the broker's wall clock
+export const SCHEDULE_PAGE: i32 = 64;
 
 /** dunlin_log: (level i32, ptr i32, len i32) */
 @external("dunlin_log", "write")
@@ -292,6 +300,18 @@ export declare function dunlin_cache_forget(a: i32, b: i32): i32;
 /** dunlin_hash: (id i64, hash ptr, len, password ptr, len) -> i32 */
 @external("dunlin_hash", "verify")
 export declare function dunlin_hash_verify(a: i64, b: i32, c: i32, d: i32, e: i32): i32;
+/** dunlin_schedule: (record i32, topic ptr, len, kind i32, ms i64) -> i64 */
+@external("dunlin_schedule", "put")
+export declare function dunlin_schedule_put(a: i32, b: i32, c: i32, d: i32, e: i64): i64;
+/** dunlin_schedule: (number i64) -> i32 */
+@external("dunlin_schedule", "cancel")
+export declare function dunlin_schedule_cancel(a: i64): i32;
+/** dunlin_schedule: (due i64, number i64, buf ptr, cap) -> i32 size */
+@external("dunlin_schedule", "list")
+export declare function dunlin_schedule_list(a: i64, b: i64, c: i32, d: i32): i32;
+/** dunlin_schedule: () -> i64 */
+@external("dunlin_schedule", "count")
+export declare function dunlin_schedule_count(): i64;
 
 /** A record of connect. */
 export class Connect extends Record {

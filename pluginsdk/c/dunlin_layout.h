@@ -19,6 +19,7 @@
 #define DUNLIN_MAX_COMMAND_BODY 0x100000 /* bytes of JSON to the plugin */
 #define DUNLIN_MAX_COMMAND_REPLY 0x800000 /* bytes of JSON from it */
 #define DUNLIN_MAX_METRIC_NAME 256
+#define DUNLIN_MAX_SCHEDULE 0xFFFFFED8
 #define DUNLIN_MAX_SUBSCRIPTIONS 256
 #define DUNLIN_MAX_RECORDS 512 /* records in one frame to a process */
 #define DUNLIN_MAX_RECORDS_WASM 64 /* records in one frame to a WASM guest */
@@ -228,8 +229,15 @@
 #define DUNLIN_CALL_WANT 21 /* Record number of the hook, Data filters, each with its length */
 #define DUNLIN_CALL_HASH_VERIFY 18 /* Seq id, Record length of the hash, Data hash, password */
 #define DUNLIN_CALL_METRIC_PUT 20 /* Seq kind, Arg float64 bits, Data name */
+#define DUNLIN_CALL_SCHEDULE_PUT 24 /* Seq, Record, Arg milliseconds, Data u8 kind, topic; the reply's Result is the number */
+#define DUNLIN_CALL_SCHEDULE_CANCEL 25 /* Seq number */
+#define DUNLIN_CALL_SCHEDULE_LIST 26 /* Seq number, Arg due; the reply's Data is publish records */
+#define DUNLIN_CALL_SCHEDULE_COUNT 27 /* the reply's Result is the number of messages */
 #define DUNLIN_FEATURE_SUBSCRIPTIONS 1 /* the broker makes the subscriptions of ExtSubscriptions */
 #define DUNLIN_FEATURE_COMMAND 2 /* the plugin serves Command; processes only */
+#define DUNLIN_SCHEDULE_AFTER 0 /* milliseconds from now on */
+#define DUNLIN_SCHEDULE_AT 1 /* Unix milliseconds, by the broker's wall clock */
+#define DUNLIN_SCHEDULE_PAGE 64
 
 #define DUNLIN_IMPORT(module, name) __attribute__((import_module(module), import_name(name)))
 
@@ -275,6 +283,14 @@ DUNLIN_IMPORT("dunlin_session", "kick") int32_t dunlin_session_kick(int32_t, int
 DUNLIN_IMPORT("dunlin_cache", "forget") int32_t dunlin_cache_forget(int32_t, int32_t);
 /* dunlin_hash: (id i64, hash ptr, len, password ptr, len) -> i32 */
 DUNLIN_IMPORT("dunlin_hash", "verify") int32_t dunlin_hash_verify(int64_t, int32_t, int32_t, int32_t, int32_t);
+/* dunlin_schedule: (record i32, topic ptr, len, kind i32, ms i64) -> i64 */
+DUNLIN_IMPORT("dunlin_schedule", "put") int64_t dunlin_schedule_put(int32_t, int32_t, int32_t, int32_t, int64_t);
+/* dunlin_schedule: (number i64) -> i32 */
+DUNLIN_IMPORT("dunlin_schedule", "cancel") int32_t dunlin_schedule_cancel(int64_t);
+/* dunlin_schedule: (due i64, number i64, buf ptr, cap) -> i32 size */
+DUNLIN_IMPORT("dunlin_schedule", "list") int32_t dunlin_schedule_list(int64_t, int64_t, int32_t, int32_t);
+/* dunlin_schedule: () -> i64 */
+DUNLIN_IMPORT("dunlin_schedule", "count") int64_t dunlin_schedule_count(void);
 
 /* A record of a frame. */
 typedef struct dunlin_record dunlin_record;

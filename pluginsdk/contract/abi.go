@@ -31,6 +31,7 @@ const (
 	ModuleSession    = "dunlin_session"    // session
 	ModuleCache      = "dunlin_cache"      // remembered verdicts; every plugin has it
 	ModuleHash       = "dunlin_hash"       // hash
+	ModuleSchedule   = "dunlin_schedule"   // schedule
 )
 
 // The functions of the import modules.
@@ -56,6 +57,11 @@ const (
 	ImportSessionKick   = "kick"    // dunlin_session: (client id ptr, len) -> i32
 	ImportCacheForget   = "forget"  // dunlin_cache: (prefix ptr, len) -> i32
 	ImportHashVerify    = "verify"  // dunlin_hash: (id i64, hash ptr, len, password ptr, len) -> i32
+
+	ImportSchedulePut    = "put"    // dunlin_schedule: (record i32, topic ptr, len, kind i32, ms i64) -> i64
+	ImportScheduleCancel = "cancel" // dunlin_schedule: (number i64) -> i32
+	ImportScheduleList   = "list"   // dunlin_schedule: (due i64, number i64, buf ptr, cap) -> i32 size
+	ImportScheduleCount  = "count"  // dunlin_schedule: () -> i64
 )
 
 // The go-plugin handshake of process plugins. The cookie keeps a plugin from
@@ -129,6 +135,19 @@ func ValidMetricName(name string) bool {
 	}
 	return true
 }
+
+// Kinds of the time of dunlin_schedule.put.
+const (
+	ScheduleAfter int32 = 0 // milliseconds from now on
+	ScheduleAt    int32 = 1 // Unix milliseconds, by the broker's wall clock
+)
+
+// MaxSchedule is the longest that a message may wait, in milliseconds: EMQ X 4's
+// 4,294,967 seconds.
+const MaxSchedule = 4_294_967_000
+
+// SchedulePage is how many messages one dunlin_schedule.list names at most.
+const SchedulePage = 64
 
 // Errno is the result of a host call: 0 or more is success (a count, a size),
 // a negative number one of the constants.

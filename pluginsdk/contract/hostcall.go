@@ -31,6 +31,11 @@ const (
 	CallWant         Call = 21 // Record number of the hook, Data filters, each with its length
 	CallHashVerify   Call = 18 // Seq id, Record length of the hash, Data hash, password
 	CallMetricPut    Call = 20 // Seq kind, Arg float64 bits, Data name
+
+	CallSchedulePut    Call = 24 // Seq, Record, Arg milliseconds, Data u8 kind, topic; the reply's Result is the number
+	CallScheduleCancel Call = 25 // Seq number
+	CallScheduleList   Call = 26 // Seq number, Arg due; the reply's Data is publish records
+	CallScheduleCount  Call = 27 // the reply's Result is the number of messages
 )
 
 // Replies tells whether the host answers the call.

@@ -184,7 +184,7 @@ var families = []family{
 	{"Hook", "Hook", "hook"}, {"Slot", "Slot", "slot"}, {"Flag", "Flags", "flag"}, {"Origin", "Origin", "origin"},
 	{"Cache", "VerdictFlags", "cache"}, {"Verdict", "VerdictFlags", "verdict"}, {"", "Action", "action"}, {"Ext", "Ext", "ext"},
 	{"Errno", "Errno", "errno"}, {"Call", "Call", "call"}, {"Reason", "", "reason"}, {"Permit", "", "permit"},
-	{"Feature", "Features", "feature"}, {"Log", "", "log"}, {"Metric", "", "metric"}, {"Keep", "", "keep"}, {"No", "", "no"}, {"Max", "", "max"},
+	{"Feature", "Features", "feature"}, {"Log", "", "log"}, {"Metric", "", "metric"}, {"Schedule", "", "schedule"}, {"Keep", "", "keep"}, {"No", "", "no"}, {"Max", "", "max"},
 }
 
 // sizes are the constants that belong to no family, under "size", by their name

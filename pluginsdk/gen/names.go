@@ -50,7 +50,7 @@ func upper(name string) string { return strings.ToUpper(name) }
 // kindOrder is the order of constants in every language.
 var kindOrder = []string{
 	"size", "max", "hook", "slot", "flag", "origin", "action", "verdict", "cache", "ext", "reason", "permit", "keep", "no",
-	"errno", "log", "metric", "kind", "call", "feature",
+	"errno", "log", "metric", "kind", "call", "feature", "schedule",
 }
 
 // text collects lines.

@@ -78,7 +78,7 @@ func (l *layout) rust() []byte {
 		for _, n := range l.Constants[k] {
 			typ := "u32"
 			switch {
-			case n.Value < 0 || k == "errno" || k == "log" || k == "metric":
+			case n.Value < 0 || k == "errno" || k == "log" || k == "metric" || k == "schedule":
 				typ = "i32"
 			case k == "action" || k == "reason" || k == "permit" || k == "keep" && n.Value < 256:
 				typ = "u8"

@@ -21,7 +21,7 @@ func (l *layout) assembly() []byte {
 	for _, k := range kindOrder {
 		for _, n := range l.Constants[k] {
 			typ := "u32"
-			if n.Value < 0 || k == "errno" || k == "log" || k == "metric" {
+			if n.Value < 0 || k == "errno" || k == "log" || k == "metric" || k == "schedule" {
 				typ = "i32"
 			}
 			t.line("export const %s_%s: %s = %s;%s", upper(k), upper(n.Name), typ, goNumber(n.Value), comment(" // ", n.Doc, ""))

@@ -21,6 +21,7 @@ const Max = Object.freeze({
   commandBody: 0x100000, // bytes of JSON to the plugin
   commandReply: 0x800000, // bytes of JSON from it
   metricName: 256,
+  schedule: 0xFFFFFED8,
   subscriptions: 256,
   records: 512, // records in one frame to a process
   recordsWasm: 64, // records in one frame to a WASM guest
@@ -264,10 +265,19 @@ const Call = Object.freeze({
   want: 21, // Record number of the hook, Data filters, each with its length
   hashVerify: 18, // Seq id, Record length of the hash, Data hash, password
   metricPut: 20, // Seq kind, Arg float64 bits, Data name
+  schedulePut: 24, // Seq, Record, Arg milliseconds, Data u8 kind, topic; the reply's Result is the number
+  scheduleCancel: 25, // Seq number
+  scheduleList: 26, // Seq number, Arg due; the reply's Data is publish records
+  scheduleCount: 27, // the reply's Result is the number of messages
 });
 const Feature = Object.freeze({
   subscriptions: 1, // the broker makes the subscriptions of ExtSubscriptions
   command: 2, // the plugin serves Command; processes only
+});
+const Schedule = Object.freeze({
+  after: 0, // milliseconds from now on
+  at: 1, // Unix milliseconds, by the broker's wall clock
+  page: 64,
 });
 const Handshake = Object.freeze({ key: "DUNLIN_PLUGIN", value: "b8e2d1d6-dunlin-plugin-v1", plugin: "dunlin", abi: 1 });
 
@@ -441,4 +451,4 @@ const hooks = new Map([
   [51, { name: "hashResult", number: 51, observes: false, type: HashResultRecord }],
 ]);
 
-module.exports = { Size, Max, Hook, Slot, Flag, Origin, Action, Verdict, Cache, Ext, Reason, Permit, Keep, No, Errno, Log, Metric, Kind, Call, Feature, Handshake, hooks };
+module.exports = { Size, Max, Hook, Slot, Flag, Origin, Action, Verdict, Cache, Ext, Reason, Permit, Keep, No, Errno, Log, Metric, Kind, Call, Feature, Schedule, Handshake, hooks };

@@ -18,6 +18,7 @@ pub const MAX_COMMAND_NAME: u32 = 128;
 pub const MAX_COMMAND_BODY: u32 = 0x100000; // bytes of JSON to the plugin
 pub const MAX_COMMAND_REPLY: u32 = 0x800000; // bytes of JSON from it
 pub const MAX_METRIC_NAME: u32 = 256;
+pub const MAX_SCHEDULE: u32 = 0xFFFFFED8;
 pub const MAX_SUBSCRIPTIONS: u32 = 256;
 pub const MAX_RECORDS: u32 = 512; // records in one frame to a process
 pub const MAX_RECORDS_WASM: u32 = 64; // records in one frame to a WASM guest
@@ -227,8 +228,15 @@ pub const CALL_CACHE_FORGET: u32 = 19; // Data prefix of topics; empty: all
 pub const CALL_WANT: u32 = 21; // Record number of the hook, Data filters, each with its length
 pub const CALL_HASH_VERIFY: u32 = 18; // Seq id, Record length of the hash, Data hash, password
 pub const CALL_METRIC_PUT: u32 = 20; // Seq kind, Arg float64 bits, Data name
+pub const CALL_SCHEDULE_PUT: u32 = 24; // Seq, Record, Arg milliseconds, Data u8 kind, topic; the reply's Result is the number
+pub const CALL_SCHEDULE_CANCEL: u32 = 25; // Seq number
+pub const CALL_SCHEDULE_LIST: u32 = 26; // Seq number, Arg due; the reply's Data is publish records
+pub const CALL_SCHEDULE_COUNT: u32 = 27; // the reply's Result is the number of messages
 pub const FEATURE_SUBSCRIPTIONS: u32 = 1; // the broker makes the subscriptions of ExtSubscriptions
 pub const FEATURE_COMMAND: u32 = 2; // the plugin serves Command; processes only
+pub const SCHEDULE_AFTER: i32 = 0; // milliseconds from now on
+pub const SCHEDULE_AT: i32 = 1; // Unix milliseconds, by the broker's wall clock
+pub const SCHEDULE_PAGE: i32 = 64;
 
 #[link(wasm_import_module = "dunlin_log")]
 extern "C" {
@@ -339,6 +347,22 @@ extern "C" {
     /// dunlin_hash: (id i64, hash ptr, len, password ptr, len) -> i32
     #[link_name = "verify"]
     pub fn dunlin_hash_verify(a: i64, b: i32, c: i32, d: i32, e: i32) -> i32;
+}
+
+#[link(wasm_import_module = "dunlin_schedule")]
+extern "C" {
+    /// dunlin_schedule: (record i32, topic ptr, len, kind i32, ms i64) -> i64
+    #[link_name = "put"]
+    pub fn dunlin_schedule_put(a: i32, b: i32, c: i32, d: i32, e: i64) -> i64;
+    /// dunlin_schedule: (number i64) -> i32
+    #[link_name = "cancel"]
+    pub fn dunlin_schedule_cancel(a: i64) -> i32;
+    /// dunlin_schedule: (due i64, number i64, buf ptr, cap) -> i32 size
+    #[link_name = "list"]
+    pub fn dunlin_schedule_list(a: i64, b: i64, c: i32, d: i32) -> i32;
+    /// dunlin_schedule: () -> i64
+    #[link_name = "count"]
+    pub fn dunlin_schedule_count() -> i64;
 }
 
 /// A record of connect.

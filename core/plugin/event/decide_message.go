@@ -18,6 +18,9 @@ var Publish = Ops[hook.PublishEvent]{
 	Encode: func(w *Encoder, k contract.Hook, e *hook.PublishEvent) { w.message(k, e.Client, e.Msg) },
 	Apply: func(a *Answer, e *hook.PublishEvent) {
 		hops := e.Msg.Hops
+		if e.Delayed && a.Action != contract.Drop {
+			a.Action = contract.Drop // it is kept: published now too, it would be there twice
+		}
 		switch a.Action {
 		case contract.Deny:
 			e.Verdict, e.Reason, e.Text = hook.Deny, a.reason(), a.Text()
@@ -32,12 +35,23 @@ var Publish = Ops[hook.PublishEvent]{
 		}
 	},
 	Fail: func(h *Binding, e *hook.PublishEvent) {
+		if e.Delayed { // it is kept: whoever sends it again would have it twice
+			e.Verdict = hook.Drop
+			return
+		}
 		switch h.policy(e.Msg.QoS) {
 		case manifest.OnErrorDeny, manifest.OnErrorPark:
 			e.Verdict, e.Reason = hook.Deny, h.Reason
 		case manifest.OnErrorDrop:
 			e.Verdict = hook.Drop
 		}
+	},
+	Records: func(p *Plugin, es []hook.PublishEvent, at []int) Records {
+		q := p.Later.Load()
+		if q == nil {
+			return nil
+		}
+		return &delaying{later: q, es: es, at: at}
 	},
 }
 

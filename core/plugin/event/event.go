@@ -6,12 +6,14 @@ package event
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dunlinmq/dunlin/core/hook"
 	"github.com/dunlinmq/dunlin/core/message"
 	"github.com/dunlinmq/dunlin/core/packet"
 	"github.com/dunlinmq/dunlin/core/plugin/manifest"
+	"github.com/dunlinmq/dunlin/core/schedule"
 	"github.com/dunlinmq/dunlin/core/topicstore"
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
@@ -26,6 +28,9 @@ type Plugin struct {
 	Store  *topicstore.Store // for the services of retained calls; may be nil
 	Now    func() time.Time
 	Looped func() // told of a publication that has been published on too often
+
+	// Later is for the services of publish calls (capability "schedule"); nil: none.
+	Later atomic.Pointer[schedule.Queue]
 
 	lists  shelf
 	memory memory
@@ -71,6 +76,7 @@ type Binding struct {
 	Fields     contract.SlotMask
 	MaxPayload uint32 // bytes of a payload that the plugin sees; 0: all
 	Scope      Scope
+	Subject    string            // levels before the topic that access rules are asked about; "": none
 	OnError    manifest.OnError  // "": by QoS
 	Reason     packet.ReasonCode // of a refusal by OnError
 }

@@ -10,7 +10,7 @@ import (
 
 // capabilities are the words of the capabilities and grant keys. Log and time
 // need no grant: every plugin has them.
-var capabilities = []string{"log", "time", "metric", "publish", "topicstore", "kv", "timer", "session", "hash"}
+var capabilities = []string{"log", "time", "metric", "publish", "topicstore", "kv", "timer", "session", "hash", "schedule"}
 
 // free are the capabilities that every plugin has.
 var free = []string{"log", "time"}

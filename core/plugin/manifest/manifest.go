@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/dunlinmq/dunlin/core/topic"
@@ -65,6 +66,7 @@ type Hook struct {
 	MaxPayload uint32   `toml:"max_payload"` // bytes of payload to pass on; 0: all
 	MaxQueue   int64    `toml:"max_queue"`   // class consume: bytes that may wait; 0: 256 MiB
 	Full       string   `toml:"full"`        // class consume: deny or drop_oldest when they do; "": deny
+	Subject    string   `toml:"subject"`     // publish: access rules are asked about what is behind these levels ("$delayed/+/"); "": the topic
 }
 
 // When restricts a hook further; all conditions given must hold.
@@ -178,10 +180,19 @@ func (h *Hook) check() error {
 	if _, unknown := k.Mask(h.Fields); unknown != "" {
 		errs = append(errs, fmt.Errorf("fields: there is no %q%s", unknown, didYouMean(unknown, k.Slots())))
 	}
+	if h.Subject != "" && (k != contract.HookPublish || !validSubject(h.Subject)) {
+		errs = append(errs, fmt.Errorf("subject = %q: want levels that begin with $ and end with /, + for any, and the hook publish", h.Subject))
+	}
 	if (k == contract.HookDeliver || k == contract.HookMessage) && len(h.Filters) == 0 && !h.Dynamic {
 		errs = append(errs, fmt.Errorf("%s needs filters, or dynamic = true", k))
 	}
 	return errors.Join(append(errs, h.checkTuning(k))...)
+}
+
+// validSubject tells whether s is levels before a topic.
+func validSubject(s string) bool {
+	before, ends := strings.CutSuffix(s, "/")
+	return ends && strings.HasPrefix(s, "$") && !strings.Contains(s, "#") && topic.ValidateFilter(before) == nil
 }
 
 // hookNames lists the hooks by their manifest names.

@@ -47,6 +47,11 @@ func (i *Instance) serve(p *process, c contract.HostCall) (int64, []byte) {
 		hops := i.win.hops()
 		i.mu.Unlock()
 		return errno(s.Publish.Publish(c.Data, hops)), nil
+	case contract.CallSchedulePut, contract.CallScheduleCancel, contract.CallScheduleList, contract.CallScheduleCount:
+		if s.Later == nil {
+			return denied, nil
+		}
+		return i.later(c)
 	case contract.CallStorePut, contract.CallStoreDel, contract.CallStoreDeliver, contract.CallStoreCount:
 		if !s.TopicStore {
 			return denied, nil

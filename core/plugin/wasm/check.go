@@ -71,6 +71,7 @@ var capability = map[string]string{
 	contract.ModuleLog: "log", contract.ModuleTime: "time", contract.ModulePending: "pending", contract.ModulePub: "publish",
 	contract.ModuleTopicStore: "topicstore", contract.ModuleMetric: "metric", contract.ModuleKV: "kv",
 	contract.ModuleTimer: "timer", contract.ModuleCache: "cache", contract.ModuleHTTP: "http", contract.ModuleHash: "hash", contract.ModuleSession: "session",
+	contract.ModuleSchedule: "schedule",
 }
 
 // checkImports compares what the module asks for with what it was granted. The
@@ -119,6 +120,8 @@ func granted(c string, v *plugin.Services) bool {
 		return v.Hash && v.Desk != nil
 	case "session":
 		return v.Sessions != nil
+	case "schedule":
+		return v.Later != nil
 	}
 	return true
 }

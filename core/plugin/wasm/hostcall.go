@@ -47,6 +47,12 @@ var hostFunctions = map[string]map[string]hostFunc{
 		contract.ImportMetricAdd: {sig(i32, i32, f64), metricAdd},
 		contract.ImportMetricPut: {sig(i32, i32, i32, f64).returns(i32), metricPut},
 	},
+	contract.ModuleSchedule: {
+		contract.ImportSchedulePut:    {sig(i32, i32, i32, i32, i64).returns(i64), schedulePut},
+		contract.ImportScheduleCancel: {sig(i64).returns(i32), scheduleCancel},
+		contract.ImportScheduleList:   {sig(i64, i64, i32, i32).returns(i32), scheduleList},
+		contract.ImportScheduleCount:  {sig().returns(i64), scheduleCount},
+	},
 	contract.ModuleKV: {
 		contract.ImportKVGet:  {sig(i32, i32, i32, i32).returns(i32), kvGet},
 		contract.ImportKVSet:  {sig(i32, i32, i32, i32, i64).returns(i32), kvSet},

@@ -1,0 +1,95 @@
+package plugin
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/dunlinmq/dunlin/core/plugin/event"
+	"github.com/dunlinmq/dunlin/core/schedule"
+	"github.com/dunlinmq/dunlin/pluginsdk/contract"
+)
+
+// later is a plugin's [Later]. The queue is there from the first version on that
+// may have it until the plugin is unloaded; what waits stays on the disk.
+type later struct {
+	queue *schedule.Queue
+}
+
+// openLater gives p its queue. It is called with the manager's change held.
+func (p *loaded) openLater() (Later, error) {
+	q := p.party.Later.Load()
+	if q == nil {
+		var err error
+		if q, err = p.host.Schedules.Load("plugin/" + p.name); err != nil {
+			return nil, err
+		}
+		p.party.Later.Store(q)
+	}
+	return &later{q}, nil
+}
+
+// closeLater stops publishing what waits.
+func (p *loaded) closeLater() {
+	if q := p.party.Later.Swap(nil); q != nil {
+		q.Close()
+	}
+}
+
+// Page implements [Later].
+func (l *later) Page(dst []byte, due int64, seq uint64, limit int) ([]byte, error) {
+	var w event.Encoder
+	w.Fields = contract.AllSlots
+	w.Reset(nil)
+	err := l.queue.List(due, seq, func(e schedule.Waiting) bool {
+		w.Waiting(e.Due, e.Seq, e.Message)
+		return w.Count() < limit
+	})
+	if err != nil {
+		return dst, fmt.Errorf("%w: %w", contract.ErrnoInternal, err)
+	}
+	return append(dst, w.Frame()...), nil
+}
+
+// Cancel implements [Later].
+func (l *later) Cancel(seq uint64) error {
+	if err := l.queue.Cancel(seq); errors.Is(err, schedule.ErrNotFound) {
+		return contract.ErrnoNotFound
+	}
+	return nil
+}
+
+// Len implements [Later].
+func (l *later) Len() int { return l.queue.Len() }
+
+// Schedule keeps the message of a record of a publish or will call until its time,
+// as a guest says it: kind and milliseconds of the contract. The errors are
+// contract.Errno values.
+func Schedule(rs Records, record int, topic string, kind int32, ms int64) (uint64, error) {
+	s, ok := rs.(event.Scheduler)
+	if !ok {
+		return 0, contract.ErrnoDenied
+	}
+	var w schedule.When
+	switch {
+	case kind == contract.ScheduleAfter && ms >= 0 && ms <= contract.MaxSchedule:
+		w.After = time.Duration(ms) * time.Millisecond
+	case kind == contract.ScheduleAt && ms > 0 && ms <= time.Now().UnixMilli()+contract.MaxSchedule:
+		w.At = time.UnixMilli(ms)
+	default:
+		return 0, contract.ErrnoInvalid
+	}
+	return s.Schedule(record, topic, w)
+}
+
+// Delayed is how many messages wait for their time, for all plugins.
+func (m *Manager) Delayed() (n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, p := range m.plugins {
+		if q := p.party.Later.Load(); q != nil {
+			n += q.Len()
+		}
+	}
+	return n
+}
