@@ -108,6 +108,20 @@ func (f *fakeKV) Add(_ string, delta int64) (int64, error) {
 	return f.n, nil
 }
 
+// fakeLater is a plugin's messages for later: one of them.
+type fakeLater struct{}
+
+func (fakeLater) Page(dst []byte, _ int64, _ uint64, _ int) ([]byte, error) {
+	return append(dst, "page"...), nil
+}
+func (fakeLater) Cancel(seq uint64) error {
+	if seq != 1 {
+		return contract.ErrnoNotFound
+	}
+	return nil
+}
+func (fakeLater) Len() int { return 1 }
+
 func spec(t testing.TB, code []byte) *plugin.Spec {
 	f, d := &fakes{metrics: map[string]float64{}}, &fakeDesk{}
 	return &plugin.Spec{
@@ -115,7 +129,7 @@ func spec(t testing.TB, code []byte) *plugin.Spec {
 		Manifest: &manifest.Manifest{MemoryPages: 64},
 		Services: plugin.Services{
 			Publish: f, Metrics: f, KV: &fakeKV{values: map[string]string{}}, TopicStore: true,
-			Timer: true, HTTP: true, Hash: true, Desk: d, Sessions: d, Parked: d,
+			Timer: true, HTTP: true, Hash: true, Desk: d, Sessions: d, Parked: d, Later: fakeLater{},
 		},
 	}
 }
