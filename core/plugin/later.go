@@ -62,20 +62,26 @@ func (l *later) Cancel(seq uint64) error {
 // Len implements [Later].
 func (l *later) Len() int { return l.queue.Len() }
 
-// Schedule keeps the message of a record of a publish or will call until its time,
-// as a guest says it: kind and milliseconds of the contract. The errors are
-// contract.Errno values.
-func Schedule(rs Records, record int, topic string, kind int32, ms int64) (uint64, error) {
+// Due is a time as guests say it: contract.ScheduleAfter or ScheduleAt, and
+// milliseconds.
+type Due struct {
+	Kind int32
+	MS   int64
+}
+
+// Schedule keeps the message of a record of a publish or will call until it is due.
+// The errors are contract.Errno values.
+func Schedule(rs Records, record int, topic string, d Due) (uint64, error) {
 	s, ok := rs.(event.Scheduler)
 	if !ok {
 		return 0, contract.ErrnoDenied
 	}
 	var w schedule.When
 	switch {
-	case kind == contract.ScheduleAfter && ms >= 0 && ms <= contract.MaxSchedule:
-		w.After = time.Duration(ms) * time.Millisecond
-	case kind == contract.ScheduleAt && ms > 0 && ms <= time.Now().UnixMilli()+contract.MaxSchedule:
-		w.At = time.UnixMilli(ms)
+	case d.Kind == contract.ScheduleAfter && d.MS >= 0 && d.MS <= contract.MaxSchedule:
+		w.After = time.Duration(d.MS) * time.Millisecond
+	case d.Kind == contract.ScheduleAt && d.MS > 0 && d.MS <= time.Now().UnixMilli()+contract.MaxSchedule:
+		w.At = time.UnixMilli(d.MS)
 	default:
 		return 0, contract.ErrnoInvalid
 	}

@@ -32,7 +32,7 @@ func (i *Instance) later(c contract.HostCall) (int64, []byte) {
 	if r.gaveUp {
 		return denied, nil
 	}
-	seq, err := plugin.Schedule(r.call.Records, record, string(c.Data[1:]), int32(c.Data[0]), c.Arg)
+	seq, err := plugin.Schedule(r.call.Records, record, string(c.Data[1:]), plugin.Due{Kind: int32(c.Data[0]), MS: c.Arg})
 	if err != nil {
 		return errno(err), nil
 	}

@@ -16,7 +16,7 @@ func schedulePut(g *guest, s []uint64) {
 	}
 	var seq uint64
 	if err == nil {
-		seq, err = plugin.Schedule(g.call.records, i, string(topic), int32(uint32(s[3])), int64(s[4]))
+		seq, err = plugin.Schedule(g.call.records, i, string(topic), plugin.Due{Kind: int32(uint32(s[3])), MS: int64(s[4])})
 	}
 	if err != nil {
 		s[0] = uint64(int64(plugin.Errno(err)))
