@@ -252,3 +252,21 @@ func TestHalf(t *testing.T) {
 		t.Errorf("enhanced authentication: %v", e.Verdict)
 	}
 }
+
+// A login and a question about access, with a server on this machine.
+func BenchmarkAsk(b *testing.B) {
+	s := serve(b, nil)
+	h := open(b, plugintest.WASM, s.URL, "[config]\nauth_req.url = \""+s.URL+"/auth\"\nauth_req.params = \"u=%u,p=%P\"\nacl_req.url = \""+s.URL+"/acl\"\nacl_req.params = \"u=%u,t=%t\"\n")
+	b.Run("login", func(b *testing.B) {
+		for b.Loop() {
+			h.Login(b, "c", "u", "p")
+		}
+	})
+	b.Run("acl", func(b *testing.B) {
+		for b.Loop() {
+			ask(b, h, hook.Publish, "a/b")
+		}
+	})
+	st := h.Manager.List()[0].Status
+	b.Logf("fuel of a call: p50 %d, most %d; memory %d", st.FuelP50, st.FuelMost, st.Memory)
+}
