@@ -6,10 +6,11 @@ import "github.com/dunlinmq/dunlin/pluginsdk/contract"
 
 // hostData is a call whose reply has bytes.
 func hostData(c contract.HostCall) ([]byte, int64) {
-	if link.host == nil {
+	h := host()
+	if h == nil {
 		return nil, int64(contract.ErrnoInternal)
 	}
-	n, data := link.host.Call(c)
+	n, data := h.Call(c)
 	return data, n
 }
 

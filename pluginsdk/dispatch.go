@@ -12,7 +12,7 @@ type dispatcher struct {
 	hooks   contract.HookSet
 	decide  [contract.MaxHook + 1]func(*Event) Verdict
 	observe [contract.MaxHook + 1]func(*Event)
-	after   func() error // of messages; nil: none
+	after   func() error // each frame; nil: nothing
 	event   Event        // the one event, so that none is allocated
 	out     encoder
 }
@@ -28,8 +28,8 @@ func Register(p any) struct{} {
 	plugged.bindDeciding(p)
 	plugged.bindObserving(p)
 	plugged.bindAnswers(p)
-	if h, ok := p.(MessagesHandler); ok {
-		plugged.after = h.AfterMessages
+	if h, ok := p.(FrameHandler); ok {
+		plugged.after = h.AfterFrame
 	}
 	return struct{}{}
 }
@@ -72,16 +72,20 @@ func (d *dispatcher) frame(frame []byte, n int) []byte {
 		}
 	}
 	d.event = Event{}
-	if messages && d.after != nil {
+	if d.after != nil {
 		if err := d.after(); err != nil {
-			d.refuse(n, err)
+			d.failed(n, messages, err)
 		}
 	}
 	return d.out.block()
 }
 
-// refuse answers that none of the n records is done.
-func (d *dispatcher) refuse(n int, err error) {
+// failed answers that none of the n records is done, if they are messages.
+func (d *dispatcher) failed(n int, messages bool, err error) {
+	if !messages {
+		Log(Error, err.Error())
+		return
+	}
 	d.out.reset(n)
 	for i := range n {
 		v := Verdict{Action: Deny}

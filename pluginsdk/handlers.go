@@ -60,11 +60,6 @@ type (
 	MessageHandler interface {
 		OnMessage(e *MessageEvent) Verdict
 	}
-	// MessagesHandler is a MessageHandler that works in batches: AfterMessages comes
-	// after the last OnMessage of a frame and before the frame is answered, the place
-	// to write in one go what was taken. With an error none of the frame's messages is
-	// done, whatever OnMessage has answered, and what it wanted published is not.
-	MessagesHandler interface{ AfterMessages() error }
 	// RetainedStoreHandler is the first half of a provider of retained messages:
 	// each PUBLISH with RETAIN, before its acknowledgement.
 	RetainedStoreHandler interface {
@@ -75,6 +70,13 @@ type (
 		OnRetainedRead(e *RetainedReadEvent) Verdict
 	}
 )
+
+// A plugin implements FrameHandler to work in batches: AfterFrame comes when the
+// handlers have seen all events of a frame, before it is answered, the place to write
+// in one go what they have taken. With an error none of the frame's messages
+// (OnMessage) is done, whatever was answered, and what the answers publish is not
+// published; for other events it is only logged.
+type FrameHandler interface{ AfterFrame() error }
 
 // The observing hooks: told afterwards, no verdict.
 type (

@@ -1,6 +1,10 @@
 package sdk
 
-import "github.com/dunlinmq/dunlin/pluginsdk/contract"
+import (
+	"sync"
+
+	"github.com/dunlinmq/dunlin/pluginsdk/contract"
+)
 
 // Errors of host calls; errors.Is works with them.
 const (
@@ -30,13 +34,18 @@ func Log(level Level, text string) { hostLog(int32(level), text) }
 // process does not wait for the broker, so there ErrQuota is about a message
 // before this one.
 func Publish(m Message) error {
+	publishing.Lock()
+	defer publishing.Unlock()
 	publishWriter.Reset(nil)
 	appendMessage(&publishWriter, &m)
 	return errnoOf(hostPublish(publishWriter.Frame()))
 }
 
-// publishWriter is reused by Publish: handlers run one at a time.
-var publishWriter contract.Writer
+// publishWriter is reused by Publish, which goroutines of a process may call too.
+var (
+	publishing    sync.Mutex
+	publishWriter contract.Writer // guarded by publishing
+)
 
 // Kept is how many messages of the plugin's topic store match the filter; all
 // of them with "", which costs nothing (capability "topicstore").

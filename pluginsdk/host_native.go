@@ -3,8 +3,11 @@
 package sdk
 
 import (
+	"fmt"
 	"math"
+	"os"
 	"slices"
+	"sync/atomic"
 
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
@@ -17,15 +20,32 @@ type Host interface {
 
 // link is the plugin's way to its host.
 var link struct {
-	host Host   // set before the first frame
-	seq  uint64 // of the frame that is being handled; its goroutine owns it
+	to  atomic.Pointer[Host] // nil before there is a stream
+	seq uint64               // of the frame that is being handled; its goroutine owns it
+}
+
+// host is the plugin's host; nil: there is none yet.
+func host() Host {
+	if p := link.to.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// attach makes h the plugin's host.
+func attach(h Host) {
+	if h == nil {
+		link.to.Store(nil)
+		return
+	}
+	link.to.Store(&h)
 }
 
 // wanted are the filters that Configure asks for, before there is a host.
 var wanted map[contract.Hook][]string
 
 func hostWant(h contract.Hook, filters []string) error {
-	if link.host == nil {
+	if host() == nil {
 		if wanted == nil {
 			wanted = map[contract.Hook][]string{}
 		}
@@ -43,14 +63,19 @@ func hostWant(h contract.Hook, filters []string) error {
 }
 
 func hostCall(c contract.HostCall) int64 {
-	if link.host == nil {
+	h := host()
+	if h == nil {
 		return int64(contract.ErrnoInternal)
 	}
-	r, _ := link.host.Call(c)
+	r, _ := h.Call(c)
 	return r
 }
 
 func hostLog(level int32, text string) {
+	if host() == nil { // while it is configured: the broker logs the standard error
+		fmt.Fprintln(os.Stderr, text)
+		return
+	}
 	hostCall(contract.HostCall{Call: contract.CallLog, Arg: int64(level), Data: []byte(text)})
 }
 

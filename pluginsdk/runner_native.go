@@ -12,7 +12,7 @@ type Runner struct{ d dispatcher }
 // call fails).
 func NewRunner(p any, h Host) *Runner {
 	Register(p)
-	link.host = h
+	attach(h)
 	return &Runner{d: plugged}
 }
 

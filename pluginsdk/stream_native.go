@@ -56,7 +56,7 @@ func runStream(s *service, st stream) error {
 		ended:  make(chan struct{}),
 		calls:  hostCalls{open: make(chan struct{}, openPublications), waiting: map[uint64]chan *pluginpb.Frame{}},
 	}
-	link.host = r
+	attach(r)
 	worked := make(chan error, 1)
 	go func() { worked <- r.work(s) }()
 	readErr := r.read(s)

@@ -221,10 +221,10 @@ func (b *batch) OnMessage(e *MessageEvent) Verdict {
 	return Verdict{Also: []Message{{Topic: "on/" + e.Topic()}}}
 }
 
-func (b *batch) AfterMessages() error { b.after++; return b.err }
+func (b *batch) AfterFrame() error { b.after++; return b.err }
 
-// TestAfterMessages: once a frame of messages, with the last word about all of them.
-func TestAfterMessages(t *testing.T) {
+// TestAfterFrame: once a frame, with the last word about all messages in it.
+func TestAfterFrame(t *testing.T) {
 	p := &batch{}
 	r := NewRunner(p, nil)
 	var w contract.Writer
@@ -258,7 +258,7 @@ func TestAfterMessages(t *testing.T) {
 	var other contract.Writer
 	other.Begin(contract.Header{Hook: contract.HookPublish})
 	other.End()
-	if r.Frame(other.Frame(), 1); p.after != 2 {
-		t.Error("called for a frame without messages")
+	if block := r.Frame(other.Frame(), 1); block != nil || p.after != 3 {
+		t.Errorf("a frame without messages is answered %v", block)
 	}
 }
