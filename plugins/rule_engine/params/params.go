@@ -195,3 +195,12 @@ func (p *Params) Err() error {
 	}
 	return errors.Join(p.errs...)
 }
+
+// Clone is the same parameters, to be read once more from here on, with no faults.
+func (p *Params) Clone() *Params {
+	used := make(map[string]bool, len(p.used))
+	for k := range p.used {
+		used[k] = true
+	}
+	return &Params{vals: p.vals, used: used}
+}

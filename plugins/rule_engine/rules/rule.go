@@ -43,6 +43,9 @@ type Event interface {
 	sql.Source
 }
 
+// Named is an Event that is told for which rule it is looked at.
+type Named interface{ For(rule string) }
+
 // Tx is one batch of events: what actions put off until its end.
 type Tx struct {
 	// Queue puts an item in a sink's queue; it is on disk when the batch is
@@ -157,6 +160,9 @@ func (r *Rule) Unknown() []string { return r.query.Unknown }
 // run evaluates the rule on an event. res is scratch.
 func (r *Rule) run(tx *Tx, res *sql.Result) error {
 	r.Metrics.matched.Add(1)
+	if e, ok := tx.Event.(Named); ok {
+		e.For(r.spec.ID)
+	}
 	if err := r.query.Eval(tx.Event, res); err != nil {
 		r.Metrics.exception.Add(1)
 		r.Metrics.fail(err)

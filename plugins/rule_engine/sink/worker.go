@@ -62,7 +62,9 @@ func (w *Worker) Check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, w.cfg.Timeout)
 	defer cancel()
 	err := w.driver.Check(ctx)
-	w.note(err)
+	if !errors.Is(ctx.Err(), context.Canceled) {
+		w.note(err)
+	}
 	return err
 }
 
