@@ -80,7 +80,7 @@ var suites = map[string][]string{
 var only = map[string][]string{
 	"github.com/tetratelabs/wazero":      {"core/plugin/wasm"},
 	"github.com/hashicorp/go-plugin":     {"core/plugin/rpc", "pluginsdk"},
-	"github.com/BurntSushi/toml":         {"core/config", "core/plugin/manifest", "cmd/dunlin/plugintool"},
+	"github.com/BurntSushi/toml":         {"core/config", "core/plugin/manifest", "cmd/dunlin/plugintool", "plugins/rule_engine/files"},
 	"github.com/spf13/cobra":             {"cmd/dunlin"},
 	"github.com/gobwas/ws":               {"core/listener", "bench/load"},
 	"github.com/dunlinmq/dunlin/plugins": {"plugins"},

@@ -85,6 +85,24 @@ func (e *Engine) Replace(specs []Spec) error {
 	return nil
 }
 
+// Install puts compiled rules in the place of those of their ids and removes others,
+// in one go.
+func (e *Engine) Install(put []*Rule, gone []string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.rules)+len(put) > MaxRules+len(gone) {
+		return fmt.Errorf("at most %d rules are allowed", MaxRules)
+	}
+	for _, id := range gone {
+		delete(e.rules, id)
+	}
+	for _, r := range put {
+		e.rules[r.spec.ID] = r
+	}
+	e.rebuild()
+	return nil
+}
+
 // Delete removes a rule.
 func (e *Engine) Delete(id string) error {
 	e.mu.Lock()
@@ -191,3 +209,6 @@ func (e *Engine) Tick(now time.Time) {
 		r.Metrics.Tick(now)
 	}
 }
+
+// Matches tells whether any rule has a filter that matches a topic.
+func (e *Engine) Matches(topic string) bool { return e.current.Load().any(topic) }

@@ -107,3 +107,26 @@ func contains(rules []*Rule, r *Rule) bool {
 	}
 	return false
 }
+
+// any tells whether a rule has the topic name.
+func (x *index) any(topic string) bool { return x.root.any(topic, strings.HasPrefix(topic, "$")) }
+
+func (n *node) any(rest string, special bool) bool {
+	if !special && n.deep != nil {
+		return true
+	}
+	level, rest, more := strings.Cut(rest, "/")
+	for _, key := range [2]string{level, "+"} {
+		child := n.next[key]
+		switch {
+		case child == nil || key == "+" && special:
+		case more:
+			if child.any(rest, false) {
+				return true
+			}
+		case child.here != nil || child.deep != nil:
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,54 @@
+//go:build !wasip1
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+
+	"github.com/dunlinmq/dunlin/plugins/rule_engine/resource"
+	"github.com/dunlinmq/dunlin/plugins/rule_engine/sink/webhook"
+	sdk "github.com/dunlinmq/dunlin/pluginsdk"
+	"github.com/dunlinmq/dunlin/pluginsdk/topic"
+)
+
+// config is the plugin's own configuration.
+type config struct {
+	// RulesDir is the folder of rules and resources; a relative path starts in the
+	// folder of the plugin's file.
+	RulesDir string `json:"rules_dir"`
+	// DeadLetters begins the topic of rows that will never be taken, whose last level
+	// is the resource; "": they are only logged.
+	DeadLetters string `json:"dead_letters"`
+
+	dataDir string // of the queues; "": there is none
+}
+
+// types are the resources that there are.
+var types = map[string]resource.Opener{
+	"web_hook": webhook.Open,
+}
+
+// parse reads the configuration.
+func parse(text []byte) (config, error) {
+	c := config{RulesDir: "../rules", DeadLetters: "dead/rules"}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&c); err != nil {
+		return c, fmt.Errorf("configuration: %w", err)
+	}
+	if c.DeadLetters != "" {
+		if err := topic.ValidateName(c.DeadLetters); err != nil {
+			return c, fmt.Errorf("dead_letters = %q: %w", c.DeadLetters, err)
+		}
+	}
+	if !filepath.IsAbs(c.RulesDir) {
+		c.RulesDir = filepath.Join(sdk.ConfigDir(), c.RulesDir)
+	}
+	if dir := sdk.DataDir(); dir != "" {
+		c.dataDir = filepath.Join(dir, "queues")
+	}
+	return c, nil
+}
