@@ -70,29 +70,31 @@ type Channel struct {
 	peer *Peer // nil once connected
 
 	// Owned by the turn.
-	state    state
-	version  packet.Version
-	held     bool         // the socket's backlog is above the zone's limit
-	expiry   uint32       // session expiry interval, seconds
-	client   *hook.Client // shared with events once connected: not written after
-	owner    *registry.Client
-	sess     *session.Session
-	pending  *handshake // the CONNECT under way; nil once connected
-	begun    *begun     // the session is ours and not safe yet; nil: it is, or not ours
-	promises *promises  // answers that wait for the store; nil: none
-	reauth   *hook.AuthEvent
-	will     *packet.Will
-	mount    string // mountpoint with placeholders replaced
-	limits   limits
-	aliases  *aliases // nil: none yet
-	replays  []replay // retained messages still to be sent, oldest subscription first
-	cache    *access.Cache
-	lists    hook.Lists // of acl plugins, in place of asking them
-	lastSeen int64      // when the client last sent a packet
-	aliveFor int64      // nanoseconds without a packet after which it is gone; 0: for ever
-	rates    *rates     // nil: not connected, or the zone limits nothing
-	wait     wait       // for verdicts that come later
-	throttle int64      // a plugin lets nothing be read until then, Unix nanoseconds
+	state      state
+	version    packet.Version
+	reading    bool         // messages of an offline time are being read back
+	unreadable bool         // reading them back has failed
+	held       bool         // the socket's backlog is above the zone's limit
+	expiry     uint32       // session expiry interval, seconds
+	client     *hook.Client // shared with events once connected: not written after
+	owner      *registry.Client
+	sess       *session.Session
+	pending    *handshake // the CONNECT under way; nil once connected
+	begun      *begun     // the session is ours and not safe yet; nil: it is, or not ours
+	promises   *promises  // answers that wait for the store; nil: none
+	reauth     *hook.AuthEvent
+	will       *packet.Will
+	mount      string // mountpoint with placeholders replaced
+	limits     limits
+	aliases    *aliases // nil: none yet
+	replays    []replay // retained messages still to be sent, oldest subscription first
+	cache      *access.Cache
+	lists      hook.Lists // of acl plugins, in place of asking them
+	lastSeen   int64      // when the client last sent a packet
+	aliveFor   int64      // nanoseconds without a packet after which it is gone; 0: for ever
+	rates      *rates     // nil: not connected, or the zone limits nothing
+	wait       wait       // for verdicts that come later
+	throttle   int64      // a plugin lets nothing be read until then, Unix nanoseconds
 
 	mail mail
 }
@@ -108,7 +110,14 @@ type limits struct {
 type mail struct {
 	mu    sync.Mutex
 	claim *registry.Claim // the answer to a claim that had to wait
+	read  *readBack       // the session asked for it
 	lost  bool            // no turn will come any more
+}
+
+// readBack is messages of an offline time that were read from the disk.
+type readBack struct {
+	ms  []session.Loaded
+	err error
 }
 
 // New returns the machine of a connection that has just been accepted. Its Run
@@ -132,8 +141,6 @@ type turn struct {
 	denied  bool // the acl refused one of pubs
 	msgs    []*message.Message
 	deliver []hook.DeliverEvent
-	places  []uint64
-	loaded  []session.Loaded
 	count   *metrics.Counters // the batch's
 	sent    int               // bytes in IO.Out when the call began
 }
@@ -163,6 +170,9 @@ func (c *Channel) finish(io *IO, t *turn) {
 func (c *Channel) settle(io *IO, t *turn) {
 	if c.state == connected {
 		c.pumpReplays(io, t)
+	}
+	if c.state == connected && c.unreadable {
+		c.fail(io, &fault{packet.ImplementationSpecificError, "the store cannot be read"})
 	}
 	now := io.Batch.Now
 	// A client that reads nothing of what its own packets are answered with is

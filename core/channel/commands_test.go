@@ -38,7 +38,7 @@ func (w *world) do(line string) (string, error) {
 		if err := w.shut(f[0], parseWords(f[1:])); err != nil {
 			return "", err
 		}
-	case "store", "safe", "waiting", "broken", "full", "room", "crash", "keys":
+	case "store", "safe", "waiting", "broken", "full", "room", "unreadable", "readable", "crash", "keys":
 		if err := w.durable(f[0], parseWords(f[1:])); err != nil {
 			return "", err
 		}

@@ -1,11 +1,15 @@
 package channel
 
 import (
+	"errors"
+
 	"go.uber.org/zap"
 
 	"github.com/dunlinmq/dunlin/core/hook"
 	"github.com/dunlinmq/dunlin/core/message"
 	"github.com/dunlinmq/dunlin/core/packet"
+	"github.com/dunlinmq/dunlin/core/registry"
+	"github.com/dunlinmq/dunlin/core/session"
 )
 
 // drain takes the mailbox into the session and sends what may go out. A client
@@ -19,6 +23,7 @@ func (c *Channel) drain(io *IO, t *turn) {
 		return
 	}
 	t.effects.Reset()
+	c.takeRead(io, t)
 	c.relieve(io, t)
 	if box != nil {
 		c.deliverAll(io, t, box.Deliveries)
@@ -101,17 +106,56 @@ func (c *Channel) emit(io *IO, t *turn) {
 }
 
 // loadStep is how many messages of an offline time are read back at once.
-const loadStep = 64
+const loadStep = 128
 
-// load reads back what the queue goes on with.
+// load has what the queue goes on with read back, and takes what was read. A node
+// that reads beside its event loops has the answer in a later turn.
 func (c *Channel) load(io *IO, t *turn) {
-	t.places = c.sess.Wanted(t.places[:0], loadStep)
-	var err error
-	if t.loaded, err = c.owner.Read(t.places, t.loaded[:0]); err != nil {
-		c.env.Log.Error("reading messages back", zap.String("clientid", c.client.ID), zap.Error(err))
+	if !c.reading {
+		if places := c.sess.Wanted(nil, loadStep); len(places) > 0 {
+			c.reading = true
+			c.owner.Read(places, c.read)
+		}
 	}
-	c.sess.Load(io.Batch.Now, t.loaded, &t.effects)
-	clear(t.loaded)
+	c.takeRead(io, t)
+}
+
+// read leaves what was read back for the turn. Any goroutine.
+func (c *Channel) read(ms []session.Loaded, err error) {
+	c.mail.mu.Lock()
+	lost := c.mail.lost
+	if !lost {
+		c.mail.read = &readBack{ms, err}
+	}
+	c.mail.mu.Unlock()
+	if !lost {
+		c.wake.Wake(nil)
+	}
+}
+
+// takeRead gives the session what was read back, if it is there. When the disk does
+// not answer nothing more is asked for, and the client has to go at the end of the
+// call: its messages are kept for when it comes again.
+func (c *Channel) takeRead(io *IO, t *turn) {
+	if !c.reading {
+		return
+	}
+	c.mail.mu.Lock()
+	r := c.mail.read
+	c.mail.read = nil
+	c.mail.mu.Unlock()
+	if r == nil {
+		return
+	}
+	if r.err != nil {
+		c.env.Log.Error("reading messages back", zap.String("clientid", c.client.ID), zap.Error(r.err))
+		if !errors.Is(r.err, registry.ErrLost) {
+			c.unreadable = true
+			return
+		}
+	}
+	c.reading = false
+	c.sess.Load(io.Batch.Now, r.ms, &t.effects)
 }
 
 // carryOut is emit but for reading back. A PUBREL waits until it is safe that the

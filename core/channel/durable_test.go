@@ -25,6 +25,15 @@ type disk struct {
 	j      *journal.Journal
 	auto   bool // batches pass at once
 	broken bool
+	blind  bool // nothing can be read
+}
+
+// Scan implements store.Store.
+func (d *disk) Scan(r store.Range, fn func(key, value []byte) bool) error {
+	if d.blind {
+		return errors.New("the disk cannot be read")
+	}
+	return d.mem.Scan(r, fn)
 }
 
 // Commit implements store.Store.
@@ -37,7 +46,7 @@ func (d *disk) Commit(b *store.Batch, l store.Durability, done store.Completion)
 
 // durable runs a command about the store: "store [auto]" gives the world one,
 // "safe [n]" lets batches pass, "broken" fails them, "full" and "room" tell of
-// its quota, "crash" ends the node and starts it anew from what is safe, "keys"
+// its quota, "unreadable" and "readable" of reading, "crash" ends the node and starts it anew from what is safe, "keys"
 // shows what there is by kind.
 func (w *world) durable(cmd string, k words) error {
 	switch cmd {
@@ -64,6 +73,8 @@ func (w *world) durable(cmd string, k words) error {
 		w.disk.Fail(err)
 	case "full":
 		w.disk.j.SetState(store.State{Mode: store.Full, Err: store.ErrFull})
+	case "unreadable", "readable":
+		w.disk.blind = cmd == "unreadable"
 	case "room":
 		w.disk.j.SetState(store.State{})
 	case "crash":

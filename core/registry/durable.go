@@ -3,6 +3,7 @@ package registry
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -274,39 +275,6 @@ func (c *Client) forget(b *router.Batch) {
 	}
 }
 
-// Read reads back the messages of places, which are in order, and appends them
-// to dst; one that is gone has no message.
-func (c *Client) Read(places []uint64, dst []session.Loaded) ([]session.Loaded, error) {
-	d, n := c.durable, len(places)
-	if d == nil || n == 0 {
-		return append(dst, make([]session.Loaded, n)...), nil
-	}
-	at := len(dst)
-	dst = append(dst, make([]session.Loaded, n)...)
-	var fault error
-	i := 0
-	r := store.Range{From: appendPlace(nil, d.sid, places[0]), To: appendPlace(nil, d.sid, places[n-1]+1)}
-	err := c.reg.cfg.Journal.Store().Scan(r, func(key, value []byte) bool {
-		_, seq, ok := cutPlace(key)
-		for i < n && ok && places[i] < seq {
-			i++
-		}
-		if i == n || !ok {
-			return false
-		}
-		if places[i] == seq && len(value) > 0 && value[0] == kindMessage {
-			l, err := session.ReadDelivery(value[1:])
-			if err != nil {
-				fault = errors.Join(fault, err)
-				return true
-			}
-			dst[at+i] = l
-		}
-		return true
-	})
-	return dst, errors.Join(fault, err)
-}
-
 // shared tells whether a subscription of the session is shared, so that what it
 // has not delivered may be another's.
 func (c *Client) shared() bool {
@@ -328,7 +296,7 @@ func (c *Client) redispatchKept(b *router.Batch) {
 	c.sess.Kept(func(seq uint64) { places = append(places, seq) })
 	slices.Sort(places)
 	for chunk := range slices.Chunk(places, singly) {
-		ms, _ := c.Read(chunk, nil) // what cannot be read is lost with the session
+		ms, _ := c.read(chunk, math.MaxInt) // what cannot be read is lost with the session
 		for i := range ms {
 			if ms[i].Msg != nil && ms[i].Share != nil {
 				c.reg.cfg.Redispatch(b, ms[i].Delivery, c)

@@ -39,6 +39,9 @@ type Config struct {
 	Metrics *metrics.Registry
 	// Journal is where sessions survive; nil: none does.
 	Journal *journal.Journal
+	// Readers is how many goroutines read the disk for clients that come back, beside
+	// the event loops; 0: the event loops do.
+	Readers int
 	// Zone finds what a recovered session needs of its zone, which may be gone: the
 	// sessions' configuration and the Zone of its will. nil without a Journal.
 	Zone func(name string, v packet.Version) (*session.Config, any)
@@ -50,12 +53,13 @@ type Registry struct {
 	cfg  Config
 	seed maphash.Seed
 
-	shards  [shards]shard
-	timers  timers
-	online  *metrics.Gauge
-	total   *metrics.Gauge
-	scratch sync.Pool     // *session.Effects
-	sids    atomic.Uint64 // the last number of a durable session
+	shards     [shards]shard
+	background background
+	timers     timers
+	online     *metrics.Gauge
+	total      *metrics.Gauge
+	scratch    sync.Pool     // *session.Effects
+	sids       atomic.Uint64 // the last number of a durable session
 }
 
 type shard struct {
@@ -74,6 +78,7 @@ func New(cfg Config) *Registry {
 		r.shards[i].clients = make(map[string]*Client)
 	}
 	r.scratch.New = func() any { return new(session.Effects) }
+	r.background.most = cfg.Readers
 	r.timers.changed = make(chan struct{}, 1)
 	return r
 }

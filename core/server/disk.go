@@ -18,6 +18,10 @@ import (
 // storeDir is the store in the data directory.
 const storeDir = "store"
 
+// diskReaders is how many clients that come back have their messages read from the
+// disk at the same time.
+const diskReaders = 4
+
 // storeAlarm is on while the store takes nothing more.
 const storeAlarm = "store"
 

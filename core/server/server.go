@@ -160,7 +160,7 @@ func (s *Server) buildCore() {
 	}
 	s.registry = registry.New(registry.Config{
 		Hooks: s.hooks, Router: s.router, PublishWill: s.env.PublishWill, Redispatch: s.broker.Redispatch,
-		Metrics: counted, Journal: s.disk.journal, Zone: s.zoneOf,
+		Metrics: counted, Journal: s.disk.journal, Readers: diskReaders, Zone: s.zoneOf,
 	})
 	s.env.Registry = s.registry
 	for _, z := range s.cfg.Zones {

@@ -9,6 +9,10 @@ const (
 	pumpBytes    = 256 << 10
 )
 
+// readAhead is how many messages of an offline time are left when more are asked
+// for.
+const readAhead = 64
+
 // Attach begins a connection [MQTT-4.4.0-1]. The send quota becomes the smaller
 // of MaxInflight and receiveMax (0: 65,535) [MQTT-4.9.0-1]. Owed PUBRELs and
 // unacknowledged PUBLISHes, with DUP, go out in their original order under their
@@ -159,6 +163,9 @@ func (s *Session) drain(now int64, e *Effects) {
 		if m == nil {
 			e.Load = s.openFor(q.serve().kept[0])
 			return
+		}
+		if l := q.serve(); len(l.front) == readAhead && len(l.kept) > 0 {
+			e.Load = true // before it is too late
 		}
 		if m.qos != 0 && !s.openFor(m.msg.Seq) && !m.msg.Msg.Expired(now) {
 			return

@@ -13,7 +13,7 @@ import (
 // number; it is read back, some at a time, when the window lets it out.
 
 // Wanted appends to dst the places of at most n messages that [Session.Load] is
-// to bring, after an effect has asked for it.
+// to bring, after an effect has asked for it. They are in order.
 func (s *Session) Wanted(dst []uint64, n int) []uint64 {
 	if s.queue.len() == 0 {
 		return dst
@@ -24,31 +24,49 @@ func (s *Session) Wanted(dst []uint64, n int) []uint64 {
 
 // Loaded is a message that was read back.
 type Loaded struct {
-	message.Delivery // Msg is nil: it is gone
+	message.Delivery // Msg is nil: it is gone. Seq is its place
 	QoS              byte
 }
 
-// Load brings the messages of the places that Wanted has named, in their order,
-// with no other call in between, and sends what the window allows.
+// Load brings messages of places that Wanted has named, in their order, and sends
+// what the window allows. Other calls may have been made meanwhile: what the queue
+// has dropped since is ignored, and so is everything if what is next is not among
+// ms: an effect asks again then.
 func (s *Session) Load(now int64, ms []Loaded, e *Effects) {
 	q := s.queue
-	if q.len() == 0 {
+	if q.len() == 0 || len(ms) == 0 {
 		return
 	}
-	l := q.serve()
-	n := min(len(ms), len(l.kept))
-	for i := range ms[:n] {
-		if ms[i].Msg == nil {
-			q.count--
-			continue
+	for i := range q.levels {
+		if l := &q.levels[i]; len(l.kept) > 0 && l.kept[0] >= ms[0].Seq && l.kept[0] <= ms[len(ms)-1].Seq {
+			q.count -= l.load(ms)
 		}
-		ms[i].Seq = l.kept[i]
-		l.front = append(l.front, queued{msg: ms[i].Delivery, qos: ms[i].QoS, owned: true})
+	}
+	s.Pump(now, e)
+}
+
+// load moves what ms has of the places at the beginning of kept to the front, and
+// returns how many of them are gone.
+func (l *level) load(ms []Loaded) (gone int) {
+	n := 0
+	for i := range ms {
+		if n == len(l.kept) {
+			break
+		}
+		switch m := &ms[i]; {
+		case m.Seq != l.kept[n]:
+			continue // dropped since, or another level's
+		case m.Msg == nil:
+			gone++
+		default:
+			l.front = append(l.front, queued{msg: m.Delivery, qos: m.QoS, owned: true})
+		}
+		n++
 	}
 	if l.kept = l.kept[n:]; len(l.kept) == 0 {
 		l.kept = nil
 	}
-	s.Pump(now, e)
+	return gone
 }
 
 // letGo forgets the messages that are in the journal.

@@ -56,7 +56,12 @@ func (m *machine) effects() string {
 func (m *machine) durable(name string, a args) bool {
 	switch name {
 	case "load":
-		m.load(a.num("n", 64))
+		m.want(a.num("n", 64))
+		m.s.Load(m.now, m.wanted, &m.e)
+	case "want": // as load, but for other commands before bring
+		m.want(a.num("n", 64))
+	case "bring":
+		m.s.Load(m.now, m.wanted, &m.e)
 	case "lose":
 		delete(m.journal, uint64(a.num("place", 0)))
 	case "journal":
@@ -74,12 +79,14 @@ func (m *machine) durable(name string, a args) bool {
 	return true
 }
 
-func (m *machine) load(n int) {
-	var ms []Loaded
+// want reads what the session wants, as the journal has it now.
+func (m *machine) want(n int) {
+	m.wanted = nil
 	for _, seq := range m.s.Wanted(nil, n) {
-		ms = append(ms, m.journal[seq])
+		l := m.journal[seq]
+		l.Seq = seq
+		m.wanted = append(m.wanted, l)
 	}
-	m.s.Load(m.now, ms, &m.e)
 }
 
 // crash makes the session again of what the journal has.

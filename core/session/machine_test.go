@@ -27,6 +27,7 @@ type machine struct {
 	seq     uint64            // the latest place in the journal
 	journal map[uint64]Loaded // what a journal would have; Msg is nil: received
 	inbound map[uint16]bool
+	wanted  []Loaded // what was read back and not brought
 }
 
 func newMachine() *machine {
