@@ -69,6 +69,7 @@ func (r *reader) build() *Config {
 	}
 	c.Zones = r.zones(global, zones)
 	c.Listeners = r.listeners(listeners)
+	r.trusts(&c.Plugins)
 	c.Sys.Node, c.Alarms.Node = c.Node.Name, c.Node.Name
 	if !c.Log.toFile {
 		c.Log.File = ""

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/dunlinmq/dunlin/core/listener"
+	"github.com/dunlinmq/dunlin/core/plugin/manifest"
 )
 
 // check looks at what no single key can tell. It changes nothing.
@@ -28,6 +29,21 @@ func (r *reader) check(c *Config) {
 	r.protects(c)
 	if len(c.Plugins.Dirs) == 0 {
 		r.fault([]string{"plugins", "dirs"}, "no directory is left")
+	}
+}
+
+// trusts reads the keys of those who sign plugins.
+func (r *reader) trusts(p *Plugins) {
+	for _, text := range p.TrustedKeys {
+		k, err := manifest.ParsePublicKey(text)
+		if err != nil {
+			r.fault([]string{"plugins", "trusted_keys"}, "%v", err)
+			continue
+		}
+		p.Trust.Keys = append(p.Trust.Keys, k)
+	}
+	if p.Trust.RequireSignature && len(p.TrustedKeys) == 0 {
+		r.fault([]string{"plugins", "require_signature"}, "without trusted_keys no plugin could be loaded")
 	}
 }
 

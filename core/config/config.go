@@ -5,6 +5,7 @@ import (
 
 	"github.com/dunlinmq/dunlin/core/channel"
 	"github.com/dunlinmq/dunlin/core/listener"
+	"github.com/dunlinmq/dunlin/core/plugin/manifest"
 	"github.com/dunlinmq/dunlin/core/router"
 	"github.com/dunlinmq/dunlin/core/sys"
 )
@@ -58,12 +59,13 @@ type TopicStore struct {
 
 // Plugins says where plugins are found and what they may use together.
 type Plugins struct {
-	Dirs          []string // searched in order for <name>/plugin.toml
-	EtcDir        string   // <name>.toml: grants, overrides and the plugin's own keys
-	Loaded        string   // the loaded_plugins file
-	CacheDir      string   // compiled WASM modules; private to the node
-	AllowUnpinned bool     // load plugins whose sha256 the operator has not stated
-	MemoryBudget  int64    // bytes of linear memory of all WASM instances together
+	Dirs         []string // searched in order for <name>/plugin.toml
+	EtcDir       string   // <name>.toml: grants, overrides and the plugin's own keys
+	Loaded       string   // the loaded_plugins file
+	CacheDir     string   // compiled WASM modules; private to the node
+	Trust        manifest.Trust
+	TrustedKeys  []string // Trust.Keys as they are written
+	MemoryBudget int64    // bytes of linear memory of all WASM instances together
 }
 
 // Log says what is logged and where to.

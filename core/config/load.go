@@ -160,6 +160,7 @@ func (c *Config) join() {
 	}
 	at(&c.Plugins.EtcDir)
 	at(&c.Plugins.Loaded)
+	at(&c.Plugins.Trust.LockFile)
 	at(&c.Plugins.CacheDir)
 	at(&c.Log.File)
 	for i := range c.Listeners {

@@ -214,6 +214,8 @@ topicstore.max_messages = 10
 plugins.dirs = ["a", "/b"]
 plugins.allow_unpinned = true
 plugins.memory_budget = "256MB"
+plugins.trusted_keys = ["ed25519:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="]
+plugins.require_signature = true
 sys.interval = "10s"
 sys.names = "mosquitto"
 log.level = "warning"
@@ -233,9 +235,12 @@ log.formatter = "json"
 		t.Errorf("store is %+v", c.Store)
 	}
 	p := c.Plugins
-	if !slices.Equal(p.Dirs, []string{filepath.Join(home, "a"), "/b"}) || !p.AllowUnpinned || p.MemoryBudget != 256<<20 ||
-		p.Loaded != filepath.Join(home, "loaded_plugins") || p.EtcDir != filepath.Join(home, "etc/plugins") {
+	if !slices.Equal(p.Dirs, []string{filepath.Join(home, "a"), "/b"}) || !p.Trust.AllowUnpinned || p.MemoryBudget != 256<<20 ||
+		p.Trust.LockFile != filepath.Join(home, "etc/plugins.lock") || p.Loaded != filepath.Join(home, "loaded_plugins") || p.EtcDir != filepath.Join(home, "etc/plugins") {
 		t.Errorf("plugins are %+v", p)
+	}
+	if tr := p.Trust; len(tr.Keys) != 1 || tr.Keys[0][31] != 1 || !tr.RequireSignature {
+		t.Errorf("trust is %+v", tr)
 	}
 	if c.Sys != (sys.Config{Node: "n1@host", Names: sys.Mosquitto, Interval: 10 * time.Second, Heartbeat: 30 * time.Second}) {
 		t.Errorf("sys is %+v", c.Sys)

@@ -159,7 +159,7 @@ func newFixture(t *testing.T) *fixture {
 func (f *fixture) config() Config {
 	return Config{
 		Loaded: filepath.Join(f.dir, "loaded_plugins"), Dirs: []string{filepath.Join(f.dir, "plugins")}, ConfigDir: filepath.Join(f.dir, "etc"),
-		AllowUnpinned: true, Node: "dunlin@test", Version: "0.1.0", WASM: f.transport, Hooks: f.points, Store: f.store,
+		Trust: manifest.Trust{AllowUnpinned: true}, Node: "dunlin@test", Version: "0.1.0", WASM: f.transport, Hooks: f.points, Store: f.store,
 		Publish: f.publish, Secrets: manifest.Secrets{Env: os.LookupEnv, Dir: f.dir}, Log: zap.NewNop(),
 	}
 }

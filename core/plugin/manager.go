@@ -21,13 +21,13 @@ import (
 
 // Config is what a Manager needs. Immutable after New.
 type Config struct {
-	Loaded        string   // path of loaded_plugins; it need not exist
-	Dirs          []string // where plugins lie: <dir>/<name>/plugin.toml and the artefact
-	ConfigDir     string   // of the operator files <name>.toml
-	DataDir       string   // for the directories of processes; made with mode 0700 when needed. "": they have none
-	AllowUnpinned bool     // load artefacts whose operator file has no sha256
-	MemoryBudget  int64    // bytes that the guests of all plugins together may come to; 0: no limit
-	Node, Version string   // the broker's, for the plugins
+	Loaded        string         // path of loaded_plugins; it need not exist
+	Dirs          []string       // where plugins lie: <dir>/<name>/plugin.toml and the artefact
+	ConfigDir     string         // of the operator files <name>.toml
+	DataDir       string         // for the directories of processes; made with mode 0700 when needed. "": they have none
+	Trust         manifest.Trust // whose plugins are loaded
+	MemoryBudget  int64          // bytes that the guests of all plugins together may come to; 0: no limit
+	Node, Version string         // the broker's, for the plugins
 
 	WASM    Transport // nil: WASM plugins are refused
 	Process Transport // nil: process plugins are refused
@@ -95,7 +95,7 @@ func New(cfg Config) *Manager {
 		m.host.Logs = inMemory()
 	}
 	m.host.pump, m.host.hashers = newPump(cfg.Publish), newHashers()
-	m.host.source = manifest.Source{Dirs: cfg.Dirs, ConfigDir: cfg.ConfigDir, AllowUnpinned: cfg.AllowUnpinned, Secrets: cfg.Secrets}
+	m.host.source = manifest.Source{Dirs: cfg.Dirs, ConfigDir: cfg.ConfigDir, Trust: cfg.Trust, Secrets: cfg.Secrets}
 	return m
 }
 

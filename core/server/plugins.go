@@ -44,8 +44,8 @@ func (s *Server) startPlugins(ctx context.Context) error {
 	s.processes = rpc.New(rpc.Config{})
 	s.plugins = plugin.New(plugin.Config{
 		Loaded: s.cfg.Plugins.Loaded, Dirs: s.cfg.Plugins.Dirs, ConfigDir: s.cfg.Plugins.EtcDir,
-		DataDir:       filepath.Join(s.cfg.Node.DataDir, "plugins"),
-		AllowUnpinned: s.cfg.Plugins.AllowUnpinned, MemoryBudget: s.cfg.Plugins.MemoryBudget,
+		DataDir: filepath.Join(s.cfg.Node.DataDir, "plugins"),
+		Trust:   s.cfg.Plugins.Trust, MemoryBudget: s.cfg.Plugins.MemoryBudget,
 		Node: s.cfg.Node.Name, Version: s.opts.Version,
 		WASM: guests, Process: s.processes,
 		Hooks: s.hooks, Store: s.retained, Publish: s.publishAll, Sessions: sessions{s}, Logs: logs, Journal: s.disk.journal, Schedules: later, Subjects: s.subjects, Log: s.opts.Log,

@@ -49,7 +49,7 @@ func startMeter(b *testing.B, kind Kind, code []byte) (*hook.Points, *plugin.Man
 	points := &hook.Points{}
 	m := plugin.New(plugin.Config{
 		Loaded: filepath.Join(dir, "loaded_plugins"), Dirs: []string{filepath.Join(dir, "plugins")}, ConfigDir: filepath.Join(dir, "etc"),
-		AllowUnpinned: true, Node: Node, Hooks: points, WASM: transport(b, WASM), Process: transport(b, Process),
+		Trust: manifest.Trust{AllowUnpinned: true}, Node: Node, Hooks: points, WASM: transport(b, WASM), Process: transport(b, Process),
 		Secrets: manifest.Secrets{Env: os.LookupEnv, Dir: dir}, Log: zap.NewNop(),
 	})
 	if err := m.StartAll(b.Context()); err != nil {

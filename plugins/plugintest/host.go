@@ -91,7 +91,8 @@ func start(t testing.TB, dir string) (*Host, error) {
 	}
 	h.Manager = plugin.New(plugin.Config{
 		Loaded: filepath.Join(dir, "loaded_plugins"), Dirs: []string{filepath.Join(dir, "plugins")}, ConfigDir: filepath.Join(dir, "etc"),
-		AllowUnpinned: true, Node: Node, Version: "0.0.0-test", Hooks: h.Points, Sessions: sessions{h}, Publish: h.publish, Schedules: later,
+		Trust: manifest.Trust{AllowUnpinned: true}, Node: Node, Version: "0.0.0-test", Hooks: h.Points, Sessions: sessions{h},
+		Publish: h.publish, Schedules: later,
 		WASM: transport(t, WASM), Process: transport(t, Process),
 		Secrets: manifest.Secrets{Env: os.LookupEnv, Dir: filepath.Join(dir, "etc")}, Log: zap.NewNop(),
 	})

@@ -142,7 +142,7 @@ func (t *Target) load(config map[string]any) (*manifest.Package, error) {
 			return nil, err
 		}
 	}
-	src := manifest.Source{Dirs: []string{dir}, ConfigDir: dir, AllowUnpinned: true, Secrets: manifest.Secrets{Env: os.LookupEnv, Dir: filepath.Dir(t.Path)}}
+	src := manifest.Source{Dirs: []string{dir}, ConfigDir: dir, Trust: manifest.Trust{AllowUnpinned: true}, Secrets: manifest.Secrets{Env: os.LookupEnv, Dir: filepath.Dir(t.Path)}}
 	p, err := src.Read(name)
 	if err != nil {
 		return nil, errors.New(strings.ReplaceAll(err.Error(), dir+string(filepath.Separator), ""))

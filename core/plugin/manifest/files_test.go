@@ -1,8 +1,6 @@
 package manifest
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -198,7 +196,7 @@ func newFiles(t *testing.T) *files {
 	dir := t.TempDir()
 	return &files{t: t, dir: dir, Source: Source{
 		Dirs: []string{filepath.Join(dir, "none"), filepath.Join(dir, "plugins")}, ConfigDir: filepath.Join(dir, "etc"),
-		AllowUnpinned: true, Secrets: Secrets{Env: os.LookupEnv, Dir: dir},
+		Trust: Trust{AllowUnpinned: true}, Secrets: Secrets{Env: os.LookupEnv, Dir: dir},
 	}}
 }
 
@@ -255,9 +253,8 @@ func TestOperator(t *testing.T) {
 		f.write("secret", "s3cret\n")
 		f.t.Setenv("DUNLIN_TEST_ISSUER", "https://x")
 	}
-	sum := sha256.Sum256([]byte(wasmHead))
-	pin := "[plugin]\nsha256 = \"" + hex.EncodeToString(sum[:]) + "\"\n"
-	unpinned := func(f *files) { f.AllowUnpinned = false }
+	pin := "[plugin]\nsha256 = \"" + Sum([]byte(wasmHead)) + "\"\n"
+	unpinned := func(f *files) { f.Trust.AllowUnpinned = false }
 	for name, tc := range map[string]struct {
 		manifest, operator string
 		change             func(*files)
@@ -269,8 +266,8 @@ func TestOperator(t *testing.T) {
 		"bad grant":          {pub, "[plugin]\n\ngrant = [\"kx\"]\n", nil, `a.toml:3: capability "kx": there is no such capability; did you mean "kv"?`},
 		"unknown key":        {pub, "[plugin]\ngrnat = []\n", nil, `a.toml:2: unknown key "plugin.grnat"; did you mean "grant"?`},
 		"pinned":             {pub, pin, unpinned, ""},
-		"not pinned":         {pub, "", unpinned, "sha256 is missing under [plugin]"},
-		"another pin":        {pub, "[plugin]\nsha256 = \"" + strings.Repeat("0", 64) + "\"\n", nil, "has " + hex.EncodeToString(sum[:])},
+		"not pinned":         {pub, "", unpinned, "nobody vouches for the file"},
+		"another pin":        {pub, "[plugin]\nsha256 = \"" + strings.Repeat("0", 64) + "\"\n", nil, "has " + Sum([]byte(wasmHead)) + ": put the old file back"},
 		"bad pin":            {pub, "[plugin]\nsha256 = \"xyz\"\n", nil, "a.toml:2: sha256 is not 64 hex digits"},
 		"bad transport":      {pub, "[plugin]\ntransport = \"rpc\"\n", nil, "want wasm or process"},
 		"no such transport":  {pub, "[plugin]\ntransport = \"process\"\n", nil, "looked for"},

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 )
 
@@ -204,21 +203,8 @@ func ReadLoaded(path string) (*Loaded, error) {
 // Write replaces the file at path in one step: a reader sees the old text or
 // the new. The file's mode is kept.
 func (l *Loaded) Write(path string) error {
-	mode := os.FileMode(0o644)
-	if fi, err := os.Stat(path); err == nil {
-		mode = fi.Mode().Perm()
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".loaded_plugins-*")
-	if err != nil {
+	if err := replaceFile(path, l.Text()); err != nil {
 		return fmt.Errorf("write loaded_plugins: %w", err)
-	}
-	_, err = f.Write(l.Text())
-	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("write loaded_plugins: %w", err), os.Remove(f.Name()))
 	}
 	return nil
 }

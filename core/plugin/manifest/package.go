@@ -6,17 +6,19 @@ package manifest
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 )
+
+// ManifestFile is the name of a plugin's manifest in its folder.
+const ManifestFile = "plugin.toml"
 
 // The kinds of artefacts.
 const (
@@ -24,12 +26,12 @@ const (
 	KindProcess = "process"
 )
 
-// Source says where the files about plugins lie.
+// Source says where the files about plugins lie, and whose are taken.
 type Source struct {
-	Dirs          []string // <dir>/<name>/ holds plugin.toml and the artefact
-	ConfigDir     string   // of the operator files <name>.toml
-	AllowUnpinned bool     // read artefacts whose operator file has no sha256
-	Secrets       Secrets
+	Dirs      []string // <dir>/<name>/ holds plugin.toml and the artefact
+	ConfigDir string   // of the operator files <name>.toml
+	Trust     Trust
+	Secrets   Secrets
 }
 
 // Package is everything that the files say about one plugin, checked. Immutable.
@@ -39,12 +41,14 @@ type Package struct {
 	Path     string          // of the artefact
 	Code     []byte          // the artefact as it was hashed
 	SHA256   string          // of Code, in hex
+	Vouched  string          // who vouches for the files, in words
 	Hooks    []Hook          // with the operator's overrides
 	HTTP     HTTP            // what the operator says about requests
 	Grants   []string        // what the operator granted
 	Config   json.RawMessage // validated, secrets resolved; not to be logged
 
-	dir string // where the artefact lies
+	dir    string // where the artefact lies
+	schema []byte // of the configuration; nil: none
 }
 
 // Read reads everything about the plugin name. Errors say which file, where one
@@ -58,10 +62,7 @@ func (s *Source) Read(name string) (*Package, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.readManifest(name); err != nil {
-		return nil, err
-	}
-	if err := s.pinned(op, p); err != nil {
+	if err := s.readFiles(name, op, p); err != nil {
 		return nil, err
 	}
 	if names := missing(p.Manifest.Capabilities, op.Grant); len(names) > 0 {
@@ -72,8 +73,40 @@ func (s *Source) Read(name string) (*Package, error) {
 	if p.Hooks, err = op.overrides(p.Manifest); err != nil {
 		return nil, err
 	}
-	p.Config, err = p.config(op)
+	p.Config, err = op.configJSON(filepath.Join(p.dir, p.Manifest.ConfigSchema), p.schema)
 	return p, err
+}
+
+// readFiles reads the files of the plugin's folder, each once, and compares every one
+// with what the operator trusts before anything is made of it.
+func (s *Source) readFiles(name string, op *Operator, p *Package) error {
+	v, err := s.Trust.vouch(name)
+	if err != nil {
+		return err
+	}
+	if err := v.signature(p.dir); err != nil {
+		return err
+	}
+	if err := v.check(filepath.Base(p.Path), p.Path, p.Code); err != nil {
+		return err
+	}
+	if err := v.signed(); err != nil {
+		return err
+	}
+	if err := p.readManifest(name, v); err != nil {
+		return err
+	}
+	if schema := p.Manifest.ConfigSchema; schema != "" {
+		path := filepath.Join(p.dir, schema)
+		if p.schema, err = os.ReadFile(path); err != nil {
+			return fmt.Errorf("config_schema: %w", err)
+		}
+		if err := v.check(filepath.ToSlash(filepath.Clean(schema)), path, p.schema); err != nil {
+			return err
+		}
+	}
+	p.Vouched = v.words(op)
+	return v.pinned(op, p)
 }
 
 // maxCode bounds an artefact.
@@ -82,41 +115,55 @@ const maxCode = 1 << 30
 // kinds of artefacts, in the order in which they are looked for.
 var kinds = []string{KindWASM, KindProcess}
 
-// fileOf is an artefact's file name.
-func fileOf(name, kind string) string {
-	switch {
-	case kind == KindWASM:
-		return name + ".wasm"
-	case runtime.GOOS == "windows":
-		return name + ".exe"
+// filesOf are the names that an artefact may have here, the first that is there counts:
+// a process for one system alone has that in its name.
+func filesOf(name, kind string) []string {
+	if kind == KindWASM {
+		return []string{name + ".wasm"}
 	}
-	return name
+	exe := ""
+	if runtime.GOOS == "windows" {
+		exe = ".exe"
+	}
+	return []string{name + "-" + runtime.GOOS + "-" + runtime.GOARCH + exe, name + exe}
 }
 
-// find looks for plugin name: <dir>/<name>/<name>.wasm or <dir>/<name>/<name>,
-// in the order of the directories. want is a kind or "" for what is there.
+// forSystem is what stands between a plugin's name and the end of the name of a process
+// for one system.
+var forSystem = regexp.MustCompile(`^(-[a-z0-9]+-[a-z0-9]+)?(\.exe)?$`)
+
+// IsArtefact tells whether a file of that name is an artefact of the plugin, for
+// whatever system: <name>.wasm, <name>, <name>-<os>-<arch>, the last two also with .exe.
+func IsArtefact(name, file string) bool {
+	rest, ok := strings.CutPrefix(file, name)
+	return ok && (rest == ".wasm" || forSystem.MatchString(rest))
+}
+
+// find looks for plugin name in the order of the directories, there for a module
+// before a process. want is a kind or "" for what is there.
 func (s *Source) find(name, want string) (*Package, error) {
 	var looked []string
 	for _, dir := range s.Dirs {
 		for _, kind := range kinds {
-			path := filepath.Join(dir, name, fileOf(name, kind))
 			if want != "" && want != kind {
 				continue
 			}
-			looked = append(looked, path)
-			fi, err := os.Stat(path)
-			if err != nil || !fi.Mode().IsRegular() {
-				continue
+			for _, file := range filesOf(name, kind) {
+				path := filepath.Join(dir, name, file)
+				looked = append(looked, path)
+				fi, err := os.Stat(path)
+				if err != nil || !fi.Mode().IsRegular() {
+					continue
+				}
+				if fi.Size() > maxCode {
+					return nil, fmt.Errorf("%s: larger than %d bytes", path, maxCode)
+				}
+				code, err := os.ReadFile(path)
+				if err != nil {
+					return nil, err
+				}
+				return &Package{dir: filepath.Dir(path), Path: path, Kind: kind, Code: code, SHA256: Sum(code)}, nil
 			}
-			if fi.Size() > maxCode {
-				return nil, fmt.Errorf("%s: larger than %d bytes", path, maxCode)
-			}
-			code, err := os.ReadFile(path)
-			if err != nil {
-				return nil, err
-			}
-			sum := sha256.Sum256(code)
-			return &Package{dir: filepath.Dir(path), Path: path, Kind: kind, Code: code, SHA256: hex.EncodeToString(sum[:])}, nil
 		}
 	}
 	return nil, fmt.Errorf("%w: looked for %s", fs.ErrNotExist, strings.Join(looked, ", "))
@@ -124,11 +171,16 @@ func (s *Source) find(name, want string) (*Package, error) {
 
 // readManifest reads the manifest beside the artefact or inside it; if there
 // are both they must be equal.
-func (p *Package) readManifest(name string) error {
-	path := filepath.Join(p.dir, "plugin.toml")
+func (p *Package) readManifest(name string, v *vouching) error {
+	path := filepath.Join(p.dir, ManifestFile)
 	text, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
+	}
+	if err == nil {
+		if err := v.check(ManifestFile, path, text); err != nil {
+			return err
+		}
 	}
 	if p.Kind == KindWASM {
 		inside, err := findManifest(p.Code)
@@ -153,30 +205,6 @@ func (p *Package) readManifest(name string) error {
 		return fmt.Errorf("%s: name = %q, but loaded_plugins calls it %q", path, p.Manifest.Name, name)
 	}
 	return nil
-}
-
-// pinned checks the artefact's hash against the operator's.
-func (s *Source) pinned(op *Operator, p *Package) error {
-	switch {
-	case op.SHA256 == "" && !s.AllowUnpinned:
-		return fmt.Errorf("%s: sha256 is missing under [plugin]; %s has %s (plugins.allow_unpinned is for development)", op.doc.name, p.Path, p.SHA256)
-	case op.SHA256 != "" && op.SHA256 != p.SHA256:
-		return fmt.Errorf("%s: sha256 is %s, but %s has %s", op.doc.name, op.SHA256, p.Path, p.SHA256)
-	}
-	return nil
-}
-
-// config validates and encodes the plugin's configuration.
-func (p *Package) config(op *Operator) (json.RawMessage, error) {
-	if p.Manifest.ConfigSchema == "" {
-		return op.configJSON("", nil)
-	}
-	path := filepath.Join(p.dir, p.Manifest.ConfigSchema)
-	schema, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("config_schema: %w", err)
-	}
-	return op.configJSON(path, schema)
 }
 
 func quoted(names []string) []string {

@@ -20,6 +20,31 @@ func (noLoader) Load(url string) (any, error) {
 	return nil, fmt.Errorf("%s: references to other documents are not followed", url)
 }
 
+// compileSchema reads a JSON Schema; name is for messages.
+func compileSchema(name string, schema []byte) (*jsonschema.Schema, error) {
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	c := jsonschema.NewCompiler()
+	c.UseLoader(noLoader{})
+	const url = "dunlin:config.json"
+	if err := c.AddResource(url, doc); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	compiled, err := c.Compile(url)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return compiled, nil
+}
+
+// CheckSchema tells what is wrong with a JSON Schema; name is for messages.
+func CheckSchema(name string, schema []byte) error {
+	_, err := compileSchema(name, schema)
+	return err
+}
+
 // configJSON turns the [config] table into the JSON object that the plugin
 // gets, validated against schema (nil: anything goes). Faults have the line of
 // the offending key; resolved secrets never appear in them.
@@ -31,19 +56,9 @@ func (o *Operator) configJSON(schemaName string, schema []byte) (json.RawMessage
 	if schema == nil {
 		return text, nil
 	}
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))
+	compiled, err := compileSchema(schemaName, schema)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", schemaName, err)
-	}
-	c := jsonschema.NewCompiler()
-	c.UseLoader(noLoader{})
-	const url = "dunlin:config.json"
-	if err := c.AddResource(url, doc); err != nil {
-		return nil, fmt.Errorf("%s: %w", schemaName, err)
-	}
-	compiled, err := c.Compile(url)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", schemaName, err)
+		return nil, err
 	}
 	instance, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
