@@ -66,7 +66,8 @@ var ctlVerbs = []verbTest{
 	{"plugins disable retainer", "Plugin retainer disabled successfully.", 0}, {"plugins list", "retainer", 0},
 	{"plugins enable retainer", "Plugin retainer enabled successfully.", 0},
 	{"plugins unload retainer", "Plugin retainer unloaded successfully.", 0},
-	{"plugins enable retainer", "enabled", 0}, {"plugins show retainer", "no plugin", 3}, {"plugins enable nobody", "nobody", 3},
+	{"plugins enable retainer", "enabled", 0}, {"plugins list", "not loaded", 0}, {"plugins show retainer", "not loaded", 0},
+	{"plugins show nobody", "no plugin", 3}, {"plugins enable nobody", "nobody", 3},
 	{"plugins load retainer", "Plugin retainer loaded successfully.", 0},
 	{"banned add clientid two --reason noisy --for 10m", "ok", 0},
 	{"banned list", "noisy", 0}, {"banned list -o json", `"who": "two"`, 0},
@@ -93,6 +94,11 @@ var pluginVerbs = []verbTest{
 	{"conform acme/build/acme", "flat memory", 0}, {"conform acme/build/acme -o json", "flat memory", 0},
 	{"bench acme/build/acme acme/scenario.toml --time 20ms", "authenticate", 0},
 	{"bench acme/build/acme acme/scenario.toml --time 20ms -o json", `"ns_per_record"`, 0},
+	{"keygen acme.key", "ed25519:", 0}, {"keygen acme.key", "exists", 1}, {"keygen acme2.key -o json", `"public"`, 0},
+	{"sign acme/build/acme --key acme.key", "signed by ed25519:", 0}, {"sign acme/build/acme --key acme.key -o json", `"sha256"`, 0},
+	{`add acme/build/acme --set plugins.dirs=["plugins"]`, "dunlin ctl plugins load acme", 0},
+	{`add acme/build/acme --set plugins.dirs=["plugins"] -o json`, `"asks_for"`, 0}, {"add nothing", "nothing", 1},
+	{`remove acme --set plugins.dirs=["plugins"]`, "Plugin acme removed.", 0}, {`remove acme --set plugins.dirs=["plugins"]`, "only what", 3},
 }
 
 // Command lines of the load generator; PORT is the broker's.

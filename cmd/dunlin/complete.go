@@ -93,7 +93,9 @@ func pluginsLoaded(ctx context.Context, _ *app, q asked) ([]string, error) {
 	r, err := q.client.ListPlugins(ctx, &adminpb.ListPluginsRequest{})
 	var names []string
 	for _, p := range r.GetPlugins() {
-		names = append(names, p.GetName()+"\t"+p.GetDescription())
+		if p.GetState() != notLoaded {
+			names = append(names, p.GetName()+"\t"+p.GetDescription())
+		}
 	}
 	return names, err
 }

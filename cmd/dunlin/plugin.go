@@ -17,7 +17,8 @@ import (
 
 // plugin is the tool of plugin authors; `ctl plugins` steers a node's plugins.
 func (a *app) plugin() *cobra.Command {
-	return group("plugin", "Make, test and install plugins", a.pluginNew(), a.pluginBuild(), a.pluginTest(), a.pluginConform(), a.pluginBench())
+	return group("plugin", "Make, test and install plugins", a.pluginNew(), a.pluginBuild(), a.pluginTest(), a.pluginConform(), a.pluginBench(),
+		a.pluginKeygen(), a.pluginSign(), a.pluginAdd(), a.pluginRemove())
 }
 
 // target is where the commands find the plugin.

@@ -22,6 +22,7 @@ func costRows(c *adminpb.PluginCost) [][2]string {
 	}
 	rows := [][2]string{
 		{"sha256", c.GetSha256()},
+		{"vouched by", c.GetVouched()},
 		{"grants", strings.Join(c.GetGrants(), ", ")},
 		{"engine", c.GetEngine()},
 		{"instances", fmt.Sprint(c.GetInstances())},
@@ -206,6 +207,7 @@ type costJSON struct {
 	Redelivered uint64   `json:"redelivered"`
 	Grants      []string `json:"grants"`
 	SHA256      string   `json:"sha256"`
+	Vouched     string   `json:"vouched_for_by"`
 
 	Metrics map[string]float64 `json:"metrics"` // the plugin's own
 }
@@ -222,6 +224,6 @@ func toCostJSON(c *adminpb.PluginCost) costJSON {
 		Engine: c.GetEngine(), Fuel: c.GetFuel(), FuelP50: c.GetFuelP50(), FuelMax: c.GetFuelMost(), Memory: c.GetMemory(), MemoryMax: c.GetMemoryMax(),
 		Instances: c.GetInstances(), PID: c.GetPid(), Queued: c.GetQueued(), Dropped: c.GetDropped(), Pending: c.GetParked(), Overdue: c.GetOverdue(),
 		LogWaiting: c.GetLogWaiting(), LogBytes: c.GetLogBytes(), LogMax: c.GetLogMax(), LogDropped: c.GetLogDropped(), Redelivered: c.GetRedelivered(),
-		Grants: grants, SHA256: c.GetSha256(), Metrics: numbers,
+		Grants: grants, SHA256: c.GetSha256(), Vouched: c.GetVouched(), Metrics: numbers,
 	}
 }

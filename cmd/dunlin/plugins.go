@@ -23,11 +23,26 @@ func (a *app) plugins(ctx context.Context) ([]*adminpb.Plugin, error) {
 	return plugins, err
 }
 
+// notLoaded is the state of a plugin that loaded_plugins turns on and that is not
+// loaded.
+const notLoaded = "not loaded"
+
+// about is the description of a plugin; of one that is not loaded, why.
+func about(p *adminpb.Plugin) string {
+	switch {
+	case p.GetState() != notLoaded:
+		return p.GetDescription()
+	case p.GetError() == "":
+		return "comes with the next start, or with `dunlin ctl plugins load " + p.GetName() + "`"
+	}
+	return strings.ReplaceAll(p.GetError(), "\n", "; ")
+}
+
 func (a *app) pluginsList() *cobra.Command {
 	var form output
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List the loaded plugins",
+		Short: "List the loaded plugins in chain order, then those that are on but not loaded, and why",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			plugins, err := a.plugins(cmd.Context())
@@ -55,7 +70,7 @@ func (a *app) showPlugins(plugins []*adminpb.Plugin, wide bool) error {
 	}
 	rows := [][]string{head}
 	for _, p := range plugins {
-		row := []string{p.GetName(), p.GetVersion(), p.GetTransport(), p.GetState(), p.GetDescription()}
+		row := []string{p.GetName(), p.GetVersion(), p.GetTransport(), p.GetState(), about(p)}
 		if wide {
 			row = append(row, fmt.Sprint(p.GetCalls()), fmt.Sprint(p.GetFaults()), fmt.Sprint(p.GetRestarts()), strings.Join(p.GetHooks(), ","))
 		}
@@ -101,7 +116,7 @@ func (a *app) pluginsShow() *cobra.Command {
 				a.showPlugin(p)
 				return nil
 			}
-			return status.Errorf(codes.NotFound, "no plugin %q is loaded; `dunlin ctl plugins list` shows those that are loaded", args[0])
+			return status.Errorf(codes.NotFound, "no plugin %q is loaded or on; `dunlin ctl plugins list` shows those that are", args[0])
 		},
 	}
 	form.flag(cmd)
@@ -109,6 +124,12 @@ func (a *app) pluginsShow() *cobra.Command {
 }
 
 func (a *app) showPlugin(p *adminpb.Plugin) {
+	if p.GetState() == notLoaded {
+		for _, row := range [][2]string{{"name", p.GetName()}, {"state", a.paint(a.out, stateColor(p), p.GetState())}, {"why", about(p)}} {
+			a.showRow(row)
+		}
+		return
+	}
 	for _, row := range [][2]string{
 		{"name", p.GetName()},
 		{"version", p.GetVersion()},

@@ -31,6 +31,10 @@ var verbs = map[string]verb{
 	"plugin build":   {example: "plugin build plugins/acme --out build/plugins"},
 	"plugin conform": {example: "plugin conform build/acme scenario.toml"},
 	"plugin bench":   {example: "plugin bench build/acme scenario.toml --time 2s"},
+	"plugin keygen":  {example: "plugin keygen acme.key"},
+	"plugin sign":    {example: "plugin sign build/acme --key acme.key"},
+	"plugin add":     {example: "plugin add acme-1.4.0.tar.gz --grant"},
+	"plugin remove":  {example: "plugin remove acme", args: []completer{pluginsFound}},
 	"plugin test":    {example: "plugin test build/acme/acme.wasm scenario.toml -o json"},
 
 	"bench conn":  {example: "bench conn -c 1000 -R 500 -d 1m"},

@@ -11,6 +11,7 @@ type Info struct {
 	Description string
 	Kind        string // "wasm" or "process"
 	SHA256      string
+	Vouched     string   // who vouches for its files, in words
 	Hooks       []string // in the order of their numbers
 	Grants      []string // capabilities in use
 	Status      Status
@@ -54,7 +55,7 @@ func (m *Manager) List() []Info {
 		v := p.cur.Load()
 		info := Info{
 			Name: p.name, Version: v.spec.Manifest.Version, Description: v.spec.Manifest.Description, Kind: v.kind,
-			SHA256: v.spec.SHA256, Grants: v.spec.Manifest.Capabilities, Status: v.inst.Status(), Costs: p.costList(), Failed: p.faults.Load(),
+			SHA256: v.spec.SHA256, Vouched: v.vouched, Grants: v.spec.Manifest.Capabilities, Status: v.inst.Status(), Costs: p.costList(), Failed: p.faults.Load(),
 			Looped: p.loops.Load(), Dropped: p.queue.dropped.Load(), Queued: p.queue.size(),
 			Parked: v.parked.count(), Overdue: p.overdue.Load(), Lost: p.lost.Load(), Log: p.consumer.Load().info(), Metrics: m.extra[p.name].numbers.copy(),
 		}

@@ -80,6 +80,7 @@ type Manager struct {
 	running bool               // guarded by mu
 	plugins []*loaded          // guarded by mu; in chain order
 	extra   map[string]private // guarded by mu
+	tried   map[string]error   // guarded by mu; of plugins that could not be loaded, the last reason
 }
 
 // New returns a Manager that has loaded nothing.
@@ -90,7 +91,7 @@ func New(cfg Config) *Manager {
 	if cfg.OpenTimeout == 0 {
 		cfg.OpenTimeout = time.Minute
 	}
-	m := &Manager{host: &host{Config: cfg}, log: cfg.Log.Named("plugin"), stop: make(chan struct{}), extra: map[string]private{}}
+	m := &Manager{host: &host{Config: cfg}, log: cfg.Log.Named("plugin"), stop: make(chan struct{}), extra: map[string]private{}, tried: map[string]error{}}
 	if cfg.Logs == nil {
 		m.host.Logs = inMemory()
 	}
@@ -186,7 +187,7 @@ func (m *Manager) begin(p *loaded, v *version) {
 	m.plugins = slices.Insert(m.plugins, at, p)
 	m.mu.Unlock()
 	p.log.Info("plugin loaded", zap.String("version", v.spec.Manifest.Version), zap.String("kind", v.kind),
-		zap.String("sha256", v.spec.SHA256), zap.Int("place", at+1))
+		zap.String("sha256", v.spec.SHA256), zap.String("vouched_for_by", v.vouched), zap.Int("place", at+1))
 }
 
 // Load loads a plugin at its place in loaded_plugins (else at the end) and
@@ -211,11 +212,16 @@ func (m *Manager) Load(name string) error {
 	file.Set(name, true)
 	p = m.enlist(name, m.place(file, name))
 	v, err := m.open(context.Background(), p)
+	if err == nil {
+		if err = m.together(append(m.versions(), v)); err != nil {
+			err = errors.Join(err, p.discard(v))
+		}
+	}
+	m.mu.Lock()
+	m.tried[name] = err
+	m.mu.Unlock()
 	if err != nil {
 		return err
-	}
-	if err := m.together(append(m.versions(), v)); err != nil {
-		return errors.Join(err, p.discard(v))
 	}
 	m.begin(p, v)
 	return file.Write(m.host.Loaded)
@@ -294,7 +300,8 @@ func (m *Manager) Reload(name string) error {
 		return errors.Join(err, v.retire(drainPatience))
 	}
 	err = m.succeed(p, v)
-	p.log.Info("plugin reloaded", zap.String("version", v.spec.Manifest.Version), zap.String("sha256", v.spec.SHA256))
+	p.log.Info("plugin reloaded", zap.String("version", v.spec.Manifest.Version),
+		zap.String("sha256", v.spec.SHA256), zap.String("vouched_for_by", v.vouched))
 	return err
 }
 
@@ -370,27 +377,4 @@ func (m *Manager) versions() []*version {
 		vs = append(vs, p.cur.Load())
 	}
 	return vs
-}
-
-// place finds an order for name between the running plugins that stand before
-// and after it in the file. Those keep theirs.
-func (m *Manager) place(file *manifest.Loaded, name string) int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	at := file.Index(name)
-	low, high := 0, 0
-	for _, p := range m.plugins {
-		if i := file.Index(p.name); i >= 0 && i < at {
-			low = p.order
-		}
-	}
-	for _, p := range m.plugins {
-		if p.order > low && (high == 0 || p.order < high) {
-			high = p.order
-		}
-	}
-	if high == 0 {
-		return low + orderGap
-	}
-	return low + (high-low)/2
 }

@@ -160,6 +160,39 @@ func TestEnable(t *testing.T) {
 	}
 }
 
+// What is on and not loaded is told with the reason: of the files as they are now, or
+// of the last try.
+func TestAbsent(t *testing.T) {
+	f := newFixture(t)
+	boom := always(contract.Next, 0)
+	boom.open = func(*Spec) error { return errBoom }
+	f.add("a", hookLine(contract.HookPublish, ""), always(contract.Next, 0))
+	f.add("b", hookLine(contract.HookPublish, ""), boom)
+	f.start("{a, true}.\n")
+	f.write("loaded_plugins", "{none, true}.\n{a, true}.\n{b, true}.\n{off, false}.\n")
+	absent := func() []Absent {
+		t.Helper()
+		list, err := f.Absent()
+		if err != nil || len(list) != 2 || list[0].Name != "none" || list[1].Name != "b" {
+			t.Fatalf("%+v, %v", list, err)
+		}
+		return list
+	}
+	if l := absent(); !strings.Contains(l[0].Why, "looked for") || l[1].Why != "" {
+		t.Errorf("%+v", l)
+	}
+	if err := f.Load("b"); !errors.Is(err, errBoom) {
+		t.Error(err)
+	}
+	if l := absent(); !strings.Contains(l[1].Why, errBoom.Error()) {
+		t.Errorf("%+v", l)
+	}
+	f.write("loaded_plugins", "{a, true\n")
+	if _, err := f.Absent(); err == nil {
+		t.Error("a file that cannot be read is read")
+	}
+}
+
 // What is configured and cannot load stops the start: all faults, nothing loaded.
 func TestStartFails(t *testing.T) {
 	f := newFixture(t)

@@ -19,6 +19,7 @@ type version struct {
 	spec       *Spec
 	inst       Instance
 	kind       string // "wasm" or "process"
+	vouched    string // who vouches for its files
 	blocking   bool
 	maxRecords int
 	hooks      [contract.MaxHook + 1]*event.Binding

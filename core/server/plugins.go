@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/dunlinmq/dunlin/core/admin"
 	"github.com/dunlinmq/dunlin/core/admin/adminpb"
 	"github.com/dunlinmq/dunlin/core/cursor"
@@ -139,6 +141,13 @@ func (a pluginAdmin) Plugins() []admin.Plugin {
 			Calls: p.Status.Calls, Faults: p.Status.Faults, Restarts: p.Status.Restarts, Cost: costOf(&p),
 		})
 	}
+	absent, err := a.s.plugins.Absent()
+	if err != nil { // the file has faults: the plugins that run are told all the same
+		a.s.opts.Log.Warn("list of the plugins that are on but not loaded", zap.Error(err))
+	}
+	for _, p := range absent {
+		list = append(list, admin.Plugin{Name: p.Name, State: "not loaded", Error: p.Why})
+	}
 	return list
 }
 
@@ -148,7 +157,7 @@ func costOf(p *plugin.Info) *adminpb.PluginCost {
 	c := &adminpb.PluginCost{
 		Engine: s.Engine, Fuel: s.Fuel, FuelP50: s.FuelP50, FuelMost: s.FuelMost, Memory: s.Memory, MemoryMax: s.MemoryMax,
 		Instances: uint32(s.Instances), Pid: uint32(s.PID), Queued: uint64(p.Queued), Dropped: p.Dropped,
-		Parked: uint64(p.Parked), Overdue: p.Overdue, Lost: p.Lost, Grants: p.Grants, Sha256: p.SHA256, Metrics: p.Metrics,
+		Parked: uint64(p.Parked), Overdue: p.Overdue, Lost: p.Lost, Grants: p.Grants, Sha256: p.SHA256, Metrics: p.Metrics, Vouched: p.Vouched,
 	}
 	if l := p.Log; l != nil {
 		c.LogWaiting, c.LogBytes, c.LogMax, c.Redelivered = l.Waiting, l.Bytes, l.Max, l.Redelivered

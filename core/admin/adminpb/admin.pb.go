@@ -2458,7 +2458,7 @@ type Plugin struct {
 	Version       string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
 	Description   string                 `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
 	Transport     string                 `protobuf:"bytes,4,opt,name=transport,proto3" json:"transport,omitempty"` // wasm or process
-	State         string                 `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`         // running, restarting, quarantined ...
+	State         string                 `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`         // running, restarting, quarantined ...; "not loaded" if it is on and not loaded
 	Error         string                 `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`         // why it does not run
 	Hooks         []string               `protobuf:"bytes,7,rep,name=hooks,proto3" json:"hooks,omitempty"`
 	Calls         uint64                 `protobuf:"varint,8,opt,name=calls,proto3" json:"calls,omitempty"`
@@ -2601,6 +2601,7 @@ type PluginCost struct {
 	Sha256        string                 `protobuf:"bytes,20,opt,name=sha256,proto3" json:"sha256,omitempty"`
 	Hooks         []*PluginHookCost      `protobuf:"bytes,21,rep,name=hooks,proto3" json:"hooks,omitempty"`
 	Metrics       map[string]float64     `protobuf:"bytes,22,rep,name=metrics,proto3" json:"metrics,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"` // the plugin's own
+	Vouched       string                 `protobuf:"bytes,23,opt,name=vouched,proto3" json:"vouched,omitempty"`                                                                             // who vouches for its files
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2787,6 +2788,13 @@ func (x *PluginCost) GetMetrics() map[string]float64 {
 		return x.Metrics
 	}
 	return nil
+}
+
+func (x *PluginCost) GetVouched() string {
+	if x != nil {
+		return x.Vouched
+	}
+	return ""
 }
 
 // PluginHookCost is what one hook of a plugin costs.
@@ -3405,7 +3413,7 @@ const file_admin_proto_rawDesc = "" +
 	"\x06faults\x18\t \x01(\x04R\x06faults\x12\x1a\n" +
 	"\brestarts\x18\n" +
 	" \x01(\x04R\brestarts\x12/\n" +
-	"\x04cost\x18\v \x01(\v2\x1b.dunlin.admin.v1.PluginCostR\x04cost\"\xd0\x05\n" +
+	"\x04cost\x18\v \x01(\v2\x1b.dunlin.admin.v1.PluginCostR\x04cost\"\xea\x05\n" +
 	"\n" +
 	"PluginCost\x12\x16\n" +
 	"\x06engine\x18\x01 \x01(\tR\x06engine\x12\x12\n" +
@@ -3433,7 +3441,8 @@ const file_admin_proto_rawDesc = "" +
 	"\x06grants\x18\x13 \x03(\tR\x06grants\x12\x16\n" +
 	"\x06sha256\x18\x14 \x01(\tR\x06sha256\x125\n" +
 	"\x05hooks\x18\x15 \x03(\v2\x1f.dunlin.admin.v1.PluginHookCostR\x05hooks\x12B\n" +
-	"\ametrics\x18\x16 \x03(\v2(.dunlin.admin.v1.PluginCost.MetricsEntryR\ametrics\x1a:\n" +
+	"\ametrics\x18\x16 \x03(\v2(.dunlin.admin.v1.PluginCost.MetricsEntryR\ametrics\x12\x18\n" +
+	"\avouched\x18\x17 \x01(\tR\avouched\x1a:\n" +
 	"\fMetricsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\xa2\x02\n" +

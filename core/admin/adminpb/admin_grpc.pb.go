@@ -52,7 +52,7 @@ const (
 type AdminClient interface {
 	// Status tells what the node is and how it does.
 	Status(ctx context.Context, in *StatusRequest, opts ...grpc.CallOption) (*StatusReply, error)
-	// ListPlugins tells of every loaded plugin.
+	// ListPlugins tells of every loaded plugin, then of those that are on and not loaded.
 	ListPlugins(ctx context.Context, in *ListPluginsRequest, opts ...grpc.CallOption) (*ListPluginsReply, error)
 	// ChangePlugin loads, unloads or reloads one plugin, or notes whether the next
 	// start loads it. NOT_FOUND: there is none
@@ -350,7 +350,7 @@ func (c *adminClient) MaintainStore(ctx context.Context, in *MaintainStoreReques
 type AdminServer interface {
 	// Status tells what the node is and how it does.
 	Status(context.Context, *StatusRequest) (*StatusReply, error)
-	// ListPlugins tells of every loaded plugin.
+	// ListPlugins tells of every loaded plugin, then of those that are on and not loaded.
 	ListPlugins(context.Context, *ListPluginsRequest) (*ListPluginsReply, error)
 	// ChangePlugin loads, unloads or reloads one plugin, or notes whether the next
 	// start loads it. NOT_FOUND: there is none

@@ -51,6 +51,9 @@ func (m *Manifest) Wants(word string) bool {
 	return slices.ContainsFunc(m.Capabilities, func(c string) bool { return c == word || strings.HasPrefix(c, word+":") })
 }
 
+// Missing lists the capabilities that m asks for and o does not grant.
+func (o *Operator) Missing(m *Manifest) []string { return missing(m.Capabilities, o.Grant) }
+
 // missing lists the requested capabilities that grants do not cover.
 func missing(requested, grants []string) []string {
 	var names []string

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -137,6 +138,11 @@ var forSystem = regexp.MustCompile(`^(-[a-z0-9]+-[a-z0-9]+)?(\.exe)?$`)
 func IsArtefact(name, file string) bool {
 	rest, ok := strings.CutPrefix(file, name)
 	return ok && (rest == ".wasm" || forSystem.MatchString(rest))
+}
+
+// RunsHere tells whether an artefact of that name is one for this system.
+func RunsHere(name, file string) bool {
+	return slices.Contains(filesOf(name, KindWASM), file) || slices.Contains(filesOf(name, KindProcess), file)
 }
 
 // find looks for plugin name in the order of the directories, there for a module

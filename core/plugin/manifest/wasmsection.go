@@ -11,6 +11,9 @@ const manifestSection = "dunlin_manifest"
 
 var errModule = errors.New("not a WASM module")
 
+// Inside returns the manifest that a WASM module carries; nil if it has none.
+func Inside(code []byte) ([]byte, error) { return findManifest(code) }
+
 // findManifest returns the contents of the manifest section of a WASM module;
 // nil if it has none. It reads section heads only.
 func findManifest(code []byte) ([]byte, error) {

@@ -10,6 +10,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/dunlinmq/dunlin/core/plugin"
+	"github.com/dunlinmq/dunlin/core/plugin/manifest"
 	"github.com/dunlinmq/dunlin/core/plugin/wasm/fuel"
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
@@ -74,11 +75,35 @@ var capability = map[string]string{
 	contract.ModuleSchedule: "schedule",
 }
 
-// checkImports compares what the module asks for with what it was granted. The
+// Inspect checks a module that is about to be installed, and runs nothing of it: the
+// bounds, the exports of the ABI, and that its imports are among the capabilities that
+// its manifest asks for.
+func Inspect(code []byte, m *manifest.Manifest) error {
+	if len(code) > maxModule {
+		return fmt.Errorf("module of %d bytes, at most %d", len(code), maxModule)
+	}
+	_, info, err := fuel.Rewrite(code, fuel.Config{Start: callUnits})
+	if err != nil {
+		return err
+	}
+	return checkImports(info, func(c string) string {
+		if slices.Contains(asked, c) && !m.Wants(c) {
+			return "is not asked for by the manifest"
+		}
+		return ""
+	})
+}
+
+// asked are the capabilities that a manifest has to ask for; the others come by
+// themselves.
+var asked = []string{"publish", "topicstore", "metric", "kv", "timer", "http", "hash", "session"}
+
+// checkImports compares what the module asks for with what it may have. The
 // import section is the permission request: nothing ran yet.
-func checkImports(info *fuel.Info, s *plugin.Spec) error {
+// refused says why a capability is not to be had; "": it is.
+func checkImports(info *fuel.Info, refused func(capability string) string) error {
 	var errs []error
-	denied := map[string]bool{}
+	told := map[string]bool{}
 	for _, im := range info.Imports {
 		c, known := capability[im.Module]
 		switch {
@@ -92,12 +117,20 @@ func checkImports(info *fuel.Info, s *plugin.Spec) error {
 			errs = append(errs, fmt.Errorf("import of %s.%s: this broker offers no module %q", im.Module, im.Name, im.Module))
 		case hostFunctions[im.Module][im.Name].fn == nil:
 			errs = append(errs, fmt.Errorf("import of %s.%s: there is no such function", im.Module, im.Name))
-		case !granted(c, &s.Services) && !denied[c]:
-			denied[c] = true
-			errs = append(errs, fmt.Errorf("import of %s.%s: the capability %q is not granted", im.Module, im.Name, c))
+		case refused(c) != "" && !told[c]:
+			told[c] = true
+			errs = append(errs, fmt.Errorf("import of %s.%s: the capability %q %s", im.Module, im.Name, c, refused(c)))
 		}
 	}
 	return errors.Join(append(errs, checkExports(info))...)
+}
+
+// denied says why a module with these services may not have capability c.
+func denied(v *plugin.Services, c string) string {
+	if granted(c, v) {
+		return ""
+	}
+	return "is not granted"
 }
 
 // granted tells whether the service behind capability c is there: an operator's
