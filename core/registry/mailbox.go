@@ -25,9 +25,10 @@ type wait struct {
 
 var mailboxes = sync.Pool{New: func() any { return &Mailbox{Deliveries: make([]message.Delivery, 0, 64)} }}
 
-// Free gives the mailbox back for reuse. A nil mailbox is fine.
+// Free gives the mailbox back for reuse, however full a batch has made it: the
+// collector empties the pool of what nobody takes. A nil mailbox is fine.
 func (m *Mailbox) Free() {
-	if m == nil || cap(m.Deliveries) > 4096 {
+	if m == nil || cap(m.Deliveries) > MailboxLimit {
 		return
 	}
 	clear(m.Deliveries)
