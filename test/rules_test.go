@@ -262,3 +262,53 @@ params = { target_topic = "out", target_qos = 1 }
 		t.Errorf("the dead letter is %s", dead)
 	}
 }
+
+// TestRulesByCtl: what commands make is in force at once, is in files, and survives
+// kill -9 of the broker; files of people are theirs; secrets are shown to nobody;
+// counters count.
+func TestRulesByCtl(t *testing.T) {
+	t.Parallel()
+	server := newHookServer(t)
+	b := start(t, ruleFiles(t, map[string]string{"hand.toml": "[rule.hand]\nsql = 'SELECT * FROM \"h\"'\naction = []\n"}))
+	b.ctl("resources", "create", "web_hook", "-i", "resource:ops", "-c", `{"url": "`+server.URL+`", "server_name_indication": "x"}`)
+	b.ctl("rules", "create", `SELECT payload.t as t FROM "s/#" WHERE t > 30`, `[{"name": "data_to_webserver", "params": {"$resource": "resource:ops", "body": "t=${t}"}},
+		{"name": "republish", "params": {"target_topic": "hot", "target_qos": 1, "payload_tmpl": "${t}"}}]`, "-i", "rule:hot", "-d", "what is hot")
+	b.kill()
+	b.run()
+	c, dev := b.dial(v5), b.dial(v5)
+	c.connect("watch")
+	c.subscribe("hot", 1)
+	dev.connect("dev")
+	for _, payload := range []string{`{"t": 20}`, `{"t": 31}`, "broken"} {
+		dev.publishSync(&packet.Publish{Topic: "s/1", Payload: []byte(payload), QoS: 1})
+	}
+	c.expect("hot", "31")
+	b.eventually("the server has it", func() bool { return server.has("t=31") })
+	b.eventually("it is counted", func() bool {
+		out := b.ctl("rules", "show", "rule:hot", "-o", "json")
+		return strings.Contains(out, `"matched": 3`) && strings.Contains(out, `"passed": 1`) && strings.Contains(out, `"no_result": 1`) && strings.Contains(out, `"exception": 1`) &&
+			strings.Contains(out, "rule-rule%3Ahot.toml") && strings.Contains(b.ctl("resources", "show", "resource:ops", "-o", "json"), `"success": 1`)
+	})
+	for _, x := range []struct{ want, line string }{
+		{"hand.toml:2: change it there", "rules update hand -e false"},
+		{"hand.toml:2: change it there", "rules delete hand"},
+		{"the rule rule:hot", "resources delete resource:ops"},
+		{"is of type web_hook", "rules update hand -a [{\"name\":\"data_to_pgsql\",\"params\":{\"$resource\":\"resource:ops\"}}]"},
+	} {
+		if out, err := b.tryCtl(strings.Fields(x.line)...); err == nil || !strings.Contains(out, x.want) {
+			t.Errorf("ctl %s: %v %s", x.line, err, out)
+		}
+	}
+	b.ctl("rules", "update", "rule:hot", "-s", `SELECT payload.t as t FROM "s/#" WHERE t > 10`)
+	dev.publishSync(&packet.Publish{Topic: "s/1", Payload: []byte(`{"t": 20}`), QoS: 1})
+	c.expect("hot", "20")
+	b.ctl("rules", "delete", "rule:hot")
+	b.ctl("resources", "delete", "resource:ops")
+	left, err := filepath.Glob(filepath.Join(b.home, "etc/rules/*"))
+	if err != nil || len(left) != 1 {
+		t.Errorf("left are %v, %v", left, err)
+	}
+	if out := b.ctl("rules", "list", "-o", "json"); strings.Contains(out, "rule:hot") || !strings.Contains(out, `"id": "hand"`) {
+		t.Errorf("rules list: %s", out)
+	}
+}

@@ -83,6 +83,23 @@ var ctlVerbs = []verbTest{
 	{"mnesia", "sessions", 0}, {"mnesia -o json", `"sessions": 1`, 0},
 	{"users add u1", "ok", 0}, {"users list", "u1", 0}, {"users list -o json", `"name": "u1"`, 0}, {"users passwd u1", "ok", 0},
 	{"users del u1", "ok", 0}, {"users del u1", "u1", 3}, {"users import none", "none", 1},
+	{"rules list", "rule_engine", 1}, {"plugins load rule_engine", "loaded successfully", 0},
+	{"rules list", "ID", 0}, {"rules list -o json", "[]", 0},
+	{`rules create SELECT*FROM"s/#" [{"name":"inspect"}] -i r1`, "Rule r1 created", 0}, {`rules create SELECT*FROM"s/#" [{"name":"inspect"}] -i r1`, "already", 2},
+	{`rules create SELECT*FROM"s/#" [{"name":"inspct"}]`, "there is no action", 2}, {`rules create SELEC*FROM"s/#" []`, "line 1", 2},
+	{"rules show r1", "s/#", 0}, {"rules show r1 -o json", `"rawsql"`, 0}, {"rules show r2", "no rule", 3},
+	{"rules update r1 -e false -d off", "Rule r1 updated", 0}, {"rules update r1 -e no", "want true or false", 2}, {"rules list -o wide", "off", 0},
+	{"rules reset r1", "r1", 0}, {"rules reset r1 -o json", `"matched": 0`, 0},
+	{`rules test --sql SELECT*FROM"s/#" --payload 7`, `"payload":"7"`, 0}, {`rules test --sql SELECT*FROM"s/#" -o json`, `"matched": true`, 0},
+	{`rules test --sql SELECT*FROM"s/#"WHERE(qos=2)`, "does not hold", 0}, {"rules delete r1", "ok", 0}, {"rules delete r1", "no rule", 3},
+	{`resources create web_hook -i w -c {"url":"http://127.0.0.1:1"}`, "Resource w created", 0}, {`resources create web_hook -c {"uri":"x"}`, "there is no such parameter", 2},
+	{"resources list", "web_hook", 0}, {"resources list -t kafka -o json", "[]", 0}, {"resources show w", "127.0.0.1:1", 0}, {"resources show w -o json", `"queued": 0`, 0},
+	{`resources update w -c {"url":"http://127.0.0.1:2"}`, "Resource w updated", 0}, {"resources test w", "refused", 1}, {"resources test w -o json", `"is_alive": false`, 0},
+	{"resources test v", "no such resource", 3}, {"resources delete w", "ok", 0}, {"resources delete w", "no resource", 3},
+	{"rule-actions list", "republish", 0}, {"rule-actions list -o json", `"name": "republish"`, 0},
+	{"rule-actions show republish", "target_topic", 0}, {"rule-actions show republish -o json", `"types": []`, 0}, {"rule-actions show x", "no action", 3},
+	{"resource-types list", "web_hook", 0}, {"resource-types list -o json", `"name": "web_hook"`, 0},
+	{"resource-types show web_hook", "request_timeout", 0}, {"resource-types show web_hook -o json", `"provider"`, 0}, {"resource-types show x", "no resource type", 3},
 	{"clients kick one", "ok", 0}, {"clients kick nobody", "not found", 3},
 }
 
@@ -129,7 +146,9 @@ func TestEveryVerb(t *testing.T) {
 	for _, v := range lifeVerbs {
 		v.run(life, v.line)
 	}
-	b := start(t, setup{plugins: []string{"retainer"}})
+	rules := ruleFiles(t, nil)
+	rules.plugins = []string{"retainer"}
+	b := start(t, rules)
 	c := b.dial(v5)
 	c.connect("one")
 	c.subscribe("a/#", 1)

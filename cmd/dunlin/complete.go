@@ -139,3 +139,23 @@ func configKeys(ctx context.Context, _ *app, q asked) ([]string, error) {
 	}
 	return keys, err
 }
+
+func ruleIDs(ctx context.Context, a *app, _ asked) ([]string, error) {
+	var list []ruleView
+	err := a.command(ctx, ruleEngine, "rules.list", nil, &list)
+	var ids []string
+	for _, r := range list {
+		ids = append(ids, cell(r.ID)+"\t"+cell(r.Description))
+	}
+	return ids, err
+}
+
+func resourceIDs(ctx context.Context, a *app, _ asked) ([]string, error) {
+	var list []resourceView
+	err := a.command(ctx, ruleEngine, "resources.list", nil, &list)
+	var ids []string
+	for _, r := range list {
+		ids = append(ids, cell(r.ID)+"\t"+r.Type)
+	}
+	return ids, err
+}

@@ -111,6 +111,15 @@ func (s *Set) Check(ctx context.Context, id string) error {
 	return w.Check(ctx)
 }
 
+// Valid tells whether a specification is right, without keeping it or asking anybody.
+func (s *Set) Valid(spec Spec) error {
+	e, err := s.open(spec)
+	if err != nil {
+		return err
+	}
+	return e.driver.Close()
+}
+
 // Test opens a resource that is not kept, asks its other side, and closes it.
 func (s *Set) Test(ctx context.Context, spec Spec) error {
 	e, err := s.open(spec)

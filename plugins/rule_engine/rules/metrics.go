@@ -141,3 +141,18 @@ func counts(list []*step, dst []ActionCounts) []ActionCounts {
 	}
 	return dst
 }
+
+// Reset sets the counters of the rule and of its actions to zero.
+func (r *Rule) Reset() {
+	r.Metrics.Reset()
+	reset(r.actions)
+}
+
+func reset(list []*step) {
+	for _, s := range list {
+		for _, c := range []*atomic.Uint64{&s.metrics.taken, &s.metrics.success, &s.metrics.failed} {
+			c.Store(0)
+		}
+		reset(s.fallbacks)
+	}
+}

@@ -1,0 +1,42 @@
+// Package catalog lists the actions and the types of resources with what people want
+// to know of them. It owns the words. It refuses to do anything: a test compares it
+// with the code.
+package catalog
+
+// Action is an action that a rule may have.
+type Action struct {
+	Name        string   `json:"name"`
+	App         string   `json:"app"`
+	For         string   `json:"for"`   // the event that it is for
+	Types       []string `json:"types"` // of the resource; none: it needs none
+	Title       string   `json:"title"`
+	Description string   `json:"description"`
+	Params      []string `json:"params"`
+}
+
+// Type is a type of resources.
+type Type struct {
+	Name        string   `json:"name"`
+	Provider    string   `json:"provider"`
+	Title       string   `json:"title"`
+	Description string   `json:"description"`
+	Params      []string `json:"params"` // of its config, without those that every type has
+}
+
+const app = "rule_engine"
+
+// Common are the settings that every type of resource has.
+var Common = []string{"batch_size", "batch_bytes", "batch_time", "write_timeout", "retry_min", "retry_max", "health_check_interval", "buffer_size", "buffer_full"}
+
+// Actions are all actions, by name.
+var Actions = []Action{
+	{"data_to_webserver", app, "$any", []string{"web_hook"}, "Data to Web Server", "Forward rows to a web server", []string{"$resource", "method", "path", "headers", "body"}},
+	{"do_nothing", app, "$any", []string{}, "Do Nothing (debug)", "This action does nothing and never fails. It is for debugging", []string{}},
+	{"inspect", app, "$any", []string{}, "Inspect (debug)", "Writes the rows to the log", []string{}},
+	{"republish", app, "$any", []string{}, "Republish", "Publish rows as MQTT messages", []string{"target_topic", "target_qos", "target_retain", "payload_tmpl"}},
+}
+
+// Types are all types of resources, by name.
+var Types = []Type{
+	{"web_hook", app, "WebHook", "A web server", []string{"url", "pool_size", "connect_timeout", "request_timeout", "verify", "server_name_indication", "cacertfile", "certfile", "keyfile"}},
+}
