@@ -262,6 +262,9 @@ func TestOperator(t *testing.T) {
 	}{
 		"no operator file":   {pub, "", nil, ""},
 		"granted":            {"capabilities = [\"kv\", \"log\"]\n" + pub, "[plugin]\ngrant = [\"kv\"]\n", nil, ""},
+		"done without":       {"capabilities = [\"kv\"]\noptional = [\"http\", \"timer\"]\n" + pub, "[plugin]\ngrant = [\"kv\"]\n", nil, ""},
+		"optional unknown":   {"optional = [\"kx\"]\n" + pub, "", nil, `capability "kx": there is no such capability`},
+		"optional twice":     {"capabilities = [\"kv\"]\noptional = [\"kv\"]\n" + pub, "[plugin]\ngrant = [\"kv\"]\n", nil, `"kv" is asked for already`},
 		"not granted":        {"capabilities = [\"kv\", \"publish\"]\n" + pub, "[plugin]\ngrant = [\"kv\"]\n", nil, `the plugin asks for "publish": add it to grant`},
 		"bad grant":          {pub, "[plugin]\n\ngrant = [\"kx\"]\n", nil, `a.toml:3: capability "kx": there is no such capability; did you mean "kv"?`},
 		"unknown key":        {pub, "[plugin]\ngrnat = []\n", nil, `a.toml:2: unknown key "plugin.grnat"; did you mean "grant"?`},
@@ -330,5 +333,14 @@ func TestManifestInside(t *testing.T) {
 	differ := func(f *files) { f.write("plugins/a/a.wasm", section(text+"#")) }
 	if err, _ := failure(t, pub, "", differ); !strings.Contains(err, "differ") {
 		t.Errorf("error %q", err)
+	}
+}
+
+// A plugin has those of its optional capabilities that the operator grants.
+func TestOptionalCapabilities(t *testing.T) {
+	m := &Manifest{Capabilities: []string{"kv"}, Optional: []string{"http", "timer", "kv:durable"}}
+	got := m.granted([]string{"kv", "http:https://a", "publish"})
+	if !slices.Equal(got.Capabilities, []string{"kv", "http"}) || !got.Wants("http") || !got.CanDoWithout("timer") || got.CanDoWithout("publish") || len(m.Capabilities) != 1 {
+		t.Errorf("%v, from %v", got.Capabilities, m.Capabilities)
 	}
 }

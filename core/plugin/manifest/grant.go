@@ -54,6 +54,22 @@ func (m *Manifest) Wants(word string) bool {
 // Missing lists the capabilities that m asks for and o does not grant.
 func (o *Operator) Missing(m *Manifest) []string { return missing(m.Capabilities, o.Grant) }
 
+// CanDoWithout tells whether the capability with this word is an optional one.
+func (m *Manifest) CanDoWithout(word string) bool {
+	return slices.ContainsFunc(m.Optional, func(c string) bool { return c == word || strings.HasPrefix(c, word+":") })
+}
+
+// granted is m with those of its optional capabilities that grants cover.
+func (m *Manifest) granted(grants []string) *Manifest {
+	own := *m
+	for _, c := range m.Optional {
+		if Covers(grants, c) {
+			own.Capabilities = append(own.Capabilities[:len(own.Capabilities):len(own.Capabilities)], c)
+		}
+	}
+	return &own
+}
+
 // missing lists the requested capabilities that grants do not cover.
 func missing(requested, grants []string) []string {
 	var names []string

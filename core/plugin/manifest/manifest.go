@@ -44,6 +44,7 @@ type Manifest struct {
 	ABI          int      `toml:"abi"` // 1
 	Features     []string `toml:"features"`
 	Capabilities []string `toml:"capabilities"`
+	Optional     []string `toml:"optional"`      // capabilities that it can do without; the granted ones are in Capabilities too
 	State        string   `toml:"state"`         // default none
 	MaxInstances int      `toml:"max_instances"` // 0: one per core
 	MemoryPages  uint32   `toml:"memory_pages"`  // of 64 KiB each; default 1024 = 64 MiB
@@ -135,6 +136,13 @@ func (m *Manifest) check(d *document) {
 	for _, c := range m.Capabilities {
 		if err := checkCapability(c, false); err != nil {
 			d.fault(err.Error(), "capabilities")
+		}
+	}
+	for _, c := range m.Optional {
+		if err := checkCapability(c, false); err != nil {
+			d.fault(err.Error(), "optional")
+		} else if slices.Contains(m.Capabilities, c) {
+			d.fault(fmt.Sprintf("%q is asked for already", c), "optional")
 		}
 	}
 	if len(m.Hooks) == 0 {

@@ -70,6 +70,7 @@ func (s *Source) Read(name string) (*Package, error) {
 		return nil, fmt.Errorf("%s: the plugin asks for %s: add it to grant under [plugin], or do not load the plugin",
 			op.doc.name, strings.Join(quoted(names), ", "))
 	}
+	p.Manifest = p.Manifest.granted(op.Grant)
 	p.Grants, p.HTTP = op.Grant, op.HTTP
 	if p.Hooks, err = op.overrides(p.Manifest); err != nil {
 		return nil, err

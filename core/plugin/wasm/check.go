@@ -87,7 +87,7 @@ func Inspect(code []byte, m *manifest.Manifest) error {
 		return err
 	}
 	return checkImports(info, func(c string) string {
-		if slices.Contains(asked, c) && !m.Wants(c) {
+		if slices.Contains(asked, c) && !m.Wants(c) && !m.CanDoWithout(c) {
 			return "is not asked for by the manifest"
 		}
 		return ""
@@ -126,8 +126,8 @@ func checkImports(info *fuel.Info, refused func(capability string) string) error
 }
 
 // denied says why a module with these services may not have capability c.
-func denied(v *plugin.Services, c string) string {
-	if granted(c, v) {
+func denied(s *plugin.Spec, c string) string {
+	if granted(c, &s.Services) || s.Manifest.CanDoWithout(c) {
 		return ""
 	}
 	return "is not granted"

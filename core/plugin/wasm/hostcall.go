@@ -75,8 +75,12 @@ func (p *Plugin) hostModules(ctx context.Context, m wazero.CompiledModule) error
 		if module == wasiModule {
 			functions = wasi
 		}
+		without := !granted(capability[module], &p.spec.Services)
 		b := p.rt.NewHostModuleBuilder(module)
 		for name, f := range functions {
+			if without {
+				f.fn = f.sig.deny
+			}
 			b.NewFunctionBuilder().WithGoModuleFunction(f, f.sig.params, f.sig.results).Export(name)
 		}
 		if _, err := b.Instantiate(ctx); err != nil {
@@ -92,6 +96,17 @@ func (f hostFunc) Call(ctx context.Context, mod api.Module, stack []uint64) {
 	g.bind(mod)
 	g.pay(hostUnits)
 	f.fn(g, stack)
+}
+
+// deny is a function of a capability that the plugin can do without and was not
+// granted.
+func (sg signature) deny(_ *guest, s []uint64) {
+	if denied := int64(contract.ErrnoDenied); len(sg.results) > 0 {
+		s[0] = uint64(denied)
+		if sg.results[0] == i32 {
+			s[0] = uint64(uint32(denied))
+		}
+	}
 }
 
 // bytes is a view of the guest's memory, charged for by its size.

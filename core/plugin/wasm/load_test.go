@@ -196,3 +196,28 @@ func TestInterpreter(t *testing.T) {
 		t.Errorf("err = %v", err)
 	}
 }
+
+// What a plugin can do without and was not granted is there and says "denied".
+func TestDoneWithout(t *testing.T) {
+	s := spec(t, read(t, "acts.wasm"))
+	m := *s.Manifest
+	m.Optional = []string{"kv", "metric"}
+	s.Manifest, s.Services.KV, s.Services.Metrics = &m, nil, nil
+	in, err := transport(t, 1).Open(context.Background(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = in.Close(context.Background()) }()
+	for module, functions := range hostFunctions {
+		for name, f := range functions {
+			stack := make([]uint64, 8)
+			f.sig.deny(nil, stack)
+			switch {
+			case len(f.sig.results) == 0 && stack[0] != 0,
+				len(f.sig.results) == 1 && f.sig.results[0] == i32 && int32(uint32(stack[0])) != int32(contract.ErrnoDenied),
+				len(f.sig.results) == 1 && f.sig.results[0] == i64 && int64(stack[0]) != int64(contract.ErrnoDenied):
+				t.Errorf("%s.%s: %x", module, name, stack[0])
+			}
+		}
+	}
+}

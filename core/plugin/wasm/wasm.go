@@ -139,7 +139,7 @@ func (t *Transport) open(ctx context.Context, s *plugin.Spec) (*Plugin, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkImports(info, func(c string) string { return denied(&s.Services, c) }); err != nil {
+	if err := checkImports(info, func(c string) string { return denied(s, c) }); err != nil {
 		return nil, err
 	}
 	p := t.plugin(s)
