@@ -1,10 +1,16 @@
 package test
 
 import (
+	"crypto/ed25519"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -96,5 +102,49 @@ func TestJWT(t *testing.T) {
 				t.Errorf("a broken file shuts out: %v", code)
 			}
 		})
+	}
+}
+
+// TestJWKSByURL: keys come from a server that the operator grants; a reload while it
+// is down keeps them; without the grant nobody comes in.
+func TestJWKSByURL(t *testing.T) {
+	t.Parallel()
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b64 := base64.RawURLEncoding.EncodeToString
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k1","use":"sig","x":%q}]}`, b64(public))
+	}))
+	defer s.Close()
+	token := func(exp time.Time) string {
+		signed := b64([]byte(`{"alg":"EdDSA","kid":"k1"}`)) + "." + b64(fmt.Appendf(nil, `{"sub":"me","exp":%d}`, exp.Unix()))
+		return signed + "." + b64(ed25519.Sign(private, []byte(signed)))
+	}
+	file := "[plugin]\ntransport = \"wasm\"\ngrant = [\"http:" + s.URL + "\", \"timer\"]\n[config]\njwks = \"" + s.URL + "/keys\"\njwks_refresh_interval = \"1m\"\n"
+	b := start(t, module("auth_jwt", file))
+	good := token(time.Now().Add(time.Hour))
+	if _, code := b.login("c1", "u1", good); code.Failed() {
+		t.Fatalf("login: %v", code)
+	}
+	soon, code := b.login("c2", "u1", token(time.Now().Add(2*time.Second)))
+	if code.Failed() {
+		t.Fatalf("a token that ends soon: %v", code)
+	}
+	if code := soon.closed(); code != packet.MaximumConnectTime {
+		t.Errorf("closed with %v", code)
+	}
+	s.Close()
+	b.ctl("plugins", "reload", "auth_jwt")
+	if _, code := b.login("c1", "u1", good); code.Failed() {
+		t.Errorf("after a reload while the server is down: %v", code)
+	}
+	b.refused("auth_jwt", strings.Replace(file, `"1m"`, `"1s"`, 1), "jwks_refresh_interval: want 10s to 24h")
+	if out, err := b.reconfigure("auth_jwt", strings.Replace(file, "grant = [", "# ", 1)); err != nil {
+		t.Fatalf("without a grant: %v\n%s", err, out)
+	}
+	if _, code := b.login("c1", "u1", good[:len(good)-2]+"AA"); !code.Failed() {
+		t.Errorf("a forged token: %v", code)
 	}
 }

@@ -10,8 +10,9 @@ import (
 
 // config has the names of EMQ X 4's emqx_auth_jwt (emqx4 §4.2). Immutable.
 type config struct {
-	username  bool // the token is the user name, else the password
-	keys      []key
+	username  bool    // the token is the user name, else the password
+	keys      []key   // that are given; those of remote come on top
+	remote    *remote // nil: none
 	claims    []claim // verify_claims
 	acl       string  // acl_claim_name
 	principal string  // principal_claim
@@ -24,6 +25,7 @@ type claim struct{ name, want string }
 
 func parse(text []byte) (*config, error) {
 	c := &config{acl: "acl", principal: "sub"}
+	interval, maxAge := 5*time.Minute, time.Hour
 	err := flatjson.Object(text, func(name string, v flatjson.Value) error {
 		var err error
 		s, ok := v.String()
@@ -43,7 +45,17 @@ func parse(text []byte) (*config, error) {
 			var keys []key
 			keys, err = parsePEM(s)
 			c.keys = append(c.keys, keys...)
+		case "jwks_refresh_interval":
+			interval, err = duration(v, fetchGap, 24*time.Hour)
+			ok = true
+		case "jwks_max_age":
+			maxAge, err = duration(v, fetchGap, 31*24*time.Hour)
+			ok = true
 		case "jwks":
+			if isURL(s) {
+				c.remote = &remote{url: s}
+				break
+			}
 			var keys []key
 			keys, err = parseJWKS([]byte(s))
 			c.keys = append(c.keys, keys...)
@@ -70,10 +82,26 @@ func parse(text []byte) (*config, error) {
 		}
 		return nil
 	})
-	if err == nil && len(c.keys) == 0 {
+	if c.remote != nil {
+		c.remote.interval, c.remote.maxAge = interval, maxAge
+	}
+	if err == nil && maxAge < interval {
+		err = errors.New("jwks_max_age is less than jwks_refresh_interval")
+	}
+	if err == nil && len(c.keys) == 0 && c.remote == nil {
 		err = errors.New("no key to check tokens with: want secret, secret_base64, pubkey or jwks")
 	}
 	return c, err
+}
+
+// duration reads a text as "5m" or "1h30m".
+func duration(v flatjson.Value, least, most time.Duration) (time.Duration, error) {
+	text, ok := v.String()
+	d, err := time.ParseDuration(text)
+	if !ok || err != nil || d < least || d > most {
+		return 0, errors.New("want " + least.String() + " to " + most.String())
+	}
+	return d, nil
 }
 
 func (c *config) readClaims(v flatjson.Value) error {

@@ -132,6 +132,30 @@ func newRSA(n *big.Int, e int) (*rsa.PublicKey, error) {
 // parseJWKS reads a JWK Set (RFC 7517 §5). Keys that are not for signatures, or
 // of kinds that it does not know, are left out; it is an error when none is left.
 func parseJWKS(text []byte) ([]key, error) {
+	return readJWKS(text, func(_ key, err error) (bool, error) { return true, err })
+}
+
+// parsePublicJWKS reads a set that somebody else publishes: a key that is
+// malformed, or is a secret and no public key, is left out and told of.
+func parsePublicJWKS(text []byte, tell func(err error)) ([]key, error) {
+	n := 0
+	return readJWKS(text, func(k key, err error) (bool, error) {
+		if err == nil && k.hs != nil {
+			err = errors.New("a secret key in a public set")
+		}
+		if n++; err == nil && n > maxKeys {
+			return false, errors.New("more than " + strconv.Itoa(maxKeys) + " keys")
+		}
+		if err != nil {
+			tell(errors.New("key " + strconv.Itoa(n) + ": " + err.Error()))
+		}
+		return err == nil, nil
+	})
+}
+
+// readJWKS reads a set; take says of each key whether it is to be used, and which
+// error ends it.
+func readJWKS(text []byte, take func(k key, err error) (bool, error)) ([]key, error) {
 	var keys []key
 	found := 0
 	err := flatjson.Object(text, func(name string, v flatjson.Value) error {
@@ -141,10 +165,14 @@ func parseJWKS(text []byte) ([]key, error) {
 		return v.Array(func(v flatjson.Value) error {
 			found++
 			k, ok, err := parseJWK(v)
+			if !ok && err == nil {
+				return nil
+			}
+			use, err := take(k, err)
 			if err != nil {
 				return errors.New("key " + strconv.Itoa(found) + ": " + err.Error())
 			}
-			if ok {
+			if use {
 				keys = append(keys, k)
 			}
 			return nil

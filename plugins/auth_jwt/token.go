@@ -23,6 +23,12 @@ const maxToken = 16 << 10
 
 var errNoToken = errors.New("not a token")
 
+// looksLikeToken tells whether it is worth to look for keys: three parts, the first
+// of which begins as a JSON object does in base64.
+func looksLikeToken(text string) bool {
+	return len(text) <= maxToken && strings.HasPrefix(text, "e") && strings.Count(text, ".") == 2
+}
+
 // parseToken takes a token apart. The error is errNoToken for what does not look
 // like one: it may be an ordinary password.
 func parseToken(text string) (*token, error) {

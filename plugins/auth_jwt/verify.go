@@ -89,14 +89,13 @@ func (k *key) work() int {
 	return 1
 }
 
-// check tells whether one of keys has signed the token. known is false when no
-// key is for tokens of its kid and algorithm.
-func check(keys []key, t *token) (signed, known bool) {
+// check tells whether one of keys has signed the token, and what it cost to find
+// out. known is false when no key is for tokens of its kid and algorithm.
+func check(keys []key, t *token) (signed, known bool, work int) {
 	a, ok := algorithms[t.alg]
 	if !ok {
-		return false, true
+		return false, true, 0
 	}
-	work := 0
 	for i := range keys {
 		k := &keys[i]
 		if t.kid != "" && k.id != "" && k.id != t.kid || !k.fits(t.alg, a) {
@@ -106,10 +105,10 @@ func check(keys []key, t *token) (signed, known bool) {
 			break
 		}
 		if k.verifies(a, t.signed, t.signature) {
-			return true, true
+			return true, true, work
 		}
 	}
-	return false, work > 0
+	return false, work > 0, work
 }
 
 // usable lists the algorithms that some key is for, for messages.

@@ -125,7 +125,7 @@ func checkImports(info *fuel.Info, refused func(capability string) string) error
 	return errors.Join(append(errs, checkExports(info))...)
 }
 
-// denied says why a module with these services may not have capability c.
+// denied says why a plugin may not have capability c; "": it may, or does without.
 func denied(s *plugin.Spec, c string) string {
 	if granted(c, &s.Services) || s.Manifest.CanDoWithout(c) {
 		return ""
