@@ -32,33 +32,14 @@ func parse(text []byte) (*config, error) {
 		switch name {
 		case "from":
 			c.username, ok = s == "username", s == "username" || s == "password"
-		case "secret":
-			if ok = ok && s != ""; ok {
-				c.keys = append(c.keys, key{hs: []byte(s)})
-			}
-		case "secret_base64":
-			var secret []byte
-			secret, err = unbase64(strings.TrimRight(strings.NewReplacer("+", "-", "/", "_").Replace(s), "="))
-			c.keys = append(c.keys, key{hs: secret})
-			ok = ok && len(secret) > 0
-		case "pubkey":
-			var keys []key
-			keys, err = parsePEM(s)
-			c.keys = append(c.keys, keys...)
+		case "secret", "secret_base64", "pubkey", "jwks":
+			ok, err = c.readKeys(name, s)
 		case "jwks_refresh_interval":
 			interval, err = duration(v, fetchGap, 24*time.Hour)
 			ok = true
 		case "jwks_max_age":
 			maxAge, err = duration(v, fetchGap, 31*24*time.Hour)
 			ok = true
-		case "jwks":
-			if isURL(s) {
-				c.remote = &remote{url: s}
-				break
-			}
-			var keys []key
-			keys, err = parseJWKS([]byte(s))
-			c.keys = append(c.keys, keys...)
 		case "verify_claims":
 			ok, err = true, c.readClaims(v)
 		case "acl_claim_name":
@@ -92,6 +73,30 @@ func parse(text []byte) (*config, error) {
 		err = errors.New("no key to check tokens with: want secret, secret_base64, pubkey or jwks")
 	}
 	return c, err
+}
+
+// readKeys reads one of the keys of the configuration that hold keys.
+func (c *config) readKeys(name, s string) (ok bool, err error) {
+	var keys []key
+	switch {
+	case name == "secret":
+		keys = []key{{hs: []byte(s)}}
+	case name == "secret_base64":
+		var secret []byte
+		secret, err = unbase64(strings.TrimRight(strings.NewReplacer("+", "-", "/", "_").Replace(s), "="))
+		if ok = len(secret) > 0; !ok {
+			return ok, err
+		}
+		keys = []key{{hs: secret}}
+	case name == "pubkey":
+		keys, err = parsePEM(s)
+	case isURL(s) && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7F }):
+		c.remote = &remote{url: s}
+	default:
+		keys, err = parseJWKS([]byte(s))
+	}
+	c.keys = append(c.keys, keys...)
+	return s != "", err
 }
 
 // duration reads a text as "5m" or "1h30m".
