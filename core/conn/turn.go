@@ -17,7 +17,7 @@ const (
 	apartBuffer = 16 << 10  // what a turn on its own goroutine reads at once
 	readBudget  = 256 << 10 // bytes read in a turn before others come
 	outBatch    = 64 << 10  // encoded bytes that are written before the turn's end
-	outKept     = 1 << 20 // larger scratch is not kept
+	outKept     = 1 << 20   // larger scratch is not kept
 	maxRounds   = 4         // times that a turn looks for new signals before others come
 )
 

@@ -137,6 +137,7 @@ func (p *prepared) open(ctx context.Context) (*version, error) {
 		p.desk.shut()
 		return nil, err
 	}
+	p.spec.Code = nil // megabytes that nobody reads any more
 	v := &version{
 		spec: p.spec, inst: inst, kind: p.kind, vouched: p.vouched, parked: p.parked, desk: p.desk, blocking: p.transport.Blocking(),
 		maxRecords: max(1, p.transport.MaxRecords()), drained: make(chan struct{}), replaced: make(chan struct{}),

@@ -97,7 +97,8 @@ type HookSpec struct {
 	MaxPayload uint32
 }
 
-// Spec is everything a transport needs to open one plugin. It is immutable.
+// Spec is everything a transport needs to open one plugin. It is immutable, but
+// that Code is let go once the plugin is open.
 type Spec struct {
 	Name     string
 	Manifest *manifest.Manifest

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -203,7 +202,7 @@ func (s *Server) Run(ctx context.Context) error {
 	})
 	close(s.ready)
 	s.announce()
-	debug.FreeOSMemory() // compiling plugins takes tens of MB that nobody needs any more
+	start("footprint", newFootprint(s.engine.Len).Run)
 	s.reloadUntil(ctx.Done(), failed)
 	s.stopClients()
 	stopUnder()
