@@ -14,9 +14,9 @@ import (
 func opening(t *testing.T, text, operator string, change func(f *fixture)) (string, *Spec) {
 	t.Helper()
 	f := newFixture(t)
-	got := new(Spec)
+	var got *Spec
 	p := always(contract.Next, 0)
-	p.open = func(s *Spec) error { *got = *s; return nil } // the code is let go after it
+	p.open = func(s *Spec) error { c := *s; got = &c; return nil } // the code is let go after it
 	f.add("a", text, p)
 	f.write("etc/a.toml", operator)
 	f.write("loaded_plugins", "a.\n")
