@@ -112,8 +112,10 @@ func TestAllRecordsEvil(t *testing.T) {
 // A plugin that always faults is given a rest; it works again afterwards.
 func TestQuarantine(t *testing.T) {
 	p := open(t, 1, spec(t, read(t, "acts.wasm")))
-	for range 200 {
-		if _, err := one(t, p, 10); err == nil {
+	for key := range uint64(200) {
+		c := frame(key, 10)
+		call(t, p, c)
+		if _, err := c.Verdict(0); err == nil {
 			t.Fatal("no fault")
 		} else if errors.Is(err, errFaultRate) {
 			break

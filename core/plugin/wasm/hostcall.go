@@ -121,7 +121,12 @@ func (g *guest) bytes(ptr, n uint64) ([]byte, bool) {
 // result is an errno on the stack.
 func result(err error) uint64 { return uint64(uint32(plugin.Errno(err))) }
 
+// logUnits is what a line costs beside its size: as much time as it takes, whether the
+// rate lets it through or not.
+const logUnits = 2000
+
 func logWrite(g *guest, s []uint64) {
+	g.pay(logUnits - hostUnits)
 	level := zapcore.InfoLevel
 	switch int32(uint32(s[0])) {
 	case contract.LogDebug:

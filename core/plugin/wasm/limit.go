@@ -2,8 +2,10 @@ package wasm
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 )
@@ -46,6 +48,76 @@ func (b *bucket) fill(now time.Time, rate, burst float64) {
 		b.tokens = min(burst, b.tokens+rate*now.Sub(b.last).Seconds())
 	}
 	b.last = now
+}
+
+// culprits are the connections whose records have faulted. One that goes on is not asked
+// about for a while, so that a client that has found a poison takes the plugin from
+// nobody else: without it the plugin's own bucket would be empty.
+type culprits struct {
+	some atomic.Bool // a look before mu
+
+	mu    sync.Mutex
+	conns map[uint64]culprit // guarded by mu
+}
+
+type culprit struct {
+	faults int
+	last   time.Time // of them
+	until  time.Time // not asked before
+}
+
+// What a connection may do.
+const (
+	culpritFree  = 3 // faults without a pause
+	culpritPause = 100 * time.Millisecond
+	culpritMost  = 10 * time.Second // the longest pause, and after how long faults are forgotten
+	maxCulprits  = 4096
+)
+
+// fault notes that a record of a connection has faulted by itself.
+func (c *culprits) fault(conn uint64, now time.Time) {
+	if conn == 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.conns) >= maxCulprits {
+		maps.DeleteFunc(c.conns, func(_ uint64, p culprit) bool { return now.Sub(p.last) > culpritMost })
+	}
+	p := c.conns[conn]
+	if now.Sub(p.last) > culpritMost {
+		p = culprit{}
+	}
+	p.faults, p.last = p.faults+1, now
+	if over := p.faults - culpritFree; over >= 0 {
+		p.until = now.Add(min(culpritPause<<min(over, 10), culpritMost))
+	}
+	if _, known := c.conns[conn]; known || len(c.conns) < maxCulprits {
+		if c.conns == nil {
+			c.conns = map[uint64]culprit{}
+		}
+		c.conns[conn] = p
+	}
+	c.some.Store(true)
+}
+
+// paused tells whether a connection is not asked about now.
+func (c *culprits) paused(conn uint64) bool {
+	if !c.some.Load() {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, ok := c.conns[conn]
+	if !ok {
+		return false
+	}
+	now := time.Now()
+	if now.Sub(p.last) > culpritMost {
+		delete(c.conns, conn)
+		c.some.Store(len(c.conns) > 0)
+	}
+	return now.Before(p.until)
 }
 
 // clean makes what a guest said fit for a log: valid UTF-8 without control

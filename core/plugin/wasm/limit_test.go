@@ -56,6 +56,62 @@ func TestSlowFaultsCostMore(t *testing.T) {
 	}
 }
 
+// A client whose records fault again and again takes the plugin from nobody else: it is
+// not asked about for a while, longer each time, and then again.
+func TestCulprits(t *testing.T) {
+	p := open(t, 1, spec(t, read(t, "acts.wasm")))
+	ask := func(key uint64, act uint32) error {
+		c := frame(key, act)
+		call(t, p, c)
+		_, err := c.Verdict(0)
+		return err
+	}
+	for i := range 50 {
+		if err := ask(7, 10); err == nil || (i >= culpritFree) != errors.Is(err, errCulprit) {
+			t.Fatalf("fault %d: %v", i, err)
+		}
+		if err := ask(8, 1); err != nil {
+			t.Fatalf("somebody else after fault %d: %v", i, err)
+		}
+	}
+	if s := p.Status(); s.Faults != 2*culpritFree || s.State != plugin.StateRunning {
+		t.Errorf("status %+v", s)
+	}
+	if err := ask(7, 1); !errors.Is(err, errCulprit) {
+		t.Errorf("a good record meanwhile: %v", err)
+	}
+	var c culprits
+	now := time.Now()
+	for i := range 20 {
+		c.fault(7, now)
+		want := time.Duration(0)
+		if over := i + 1 - culpritFree; over >= 0 {
+			want = min(culpritPause<<over, culpritMost)
+		}
+		if got := max(0, c.conns[7].until.Sub(now)); got != want {
+			t.Errorf("after %d faults: %v, want %v", i+1, got, want)
+		}
+	}
+	if !c.paused(7) || c.paused(8) {
+		t.Error("the wrong one is paused")
+	}
+	c.conns[7] = culprit{faults: 9, last: now.Add(-time.Hour), until: now.Add(-time.Hour)}
+	if c.paused(7) || c.some.Load() || len(c.conns) != 0 {
+		t.Errorf("not forgotten: %+v", c.conns)
+	}
+	c.fault(0, now) // of nobody
+	for conn := range uint64(2 * maxCulprits) {
+		c.fault(conn+1, now)
+	}
+	if len(c.conns) != maxCulprits {
+		t.Errorf("%d are remembered", len(c.conns))
+	}
+	c.fault(1<<40, now.Add(time.Hour))
+	if len(c.conns) != 1 {
+		t.Errorf("%d are remembered after an hour", len(c.conns))
+	}
+}
+
 func TestHead(t *testing.T) {
 	var h head
 	h.write([]byte(strings.Repeat("a", 500)))

@@ -174,7 +174,7 @@ func (g *guest) print(fd uint32, b []byte) {
 			g.line = append(g.line, line[:min(room, len(line))]...)
 		}
 		if b = rest; ended {
-			g.pay(hostUnits) // a line in the log
+			g.pay(logUnits) // a line in the log
 			g.flushLine()
 		}
 	}

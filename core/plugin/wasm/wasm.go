@@ -229,6 +229,7 @@ func (p *Plugin) start(ctx context.Context, code []byte) error {
 var (
 	errFuel       = errors.New("out of fuel")
 	errBlock      = errors.New("verdict block lies outside the memory")
+	errCulprit    = errors.New("records of this connection have faulted again and again: it is not asked about for a while")
 	errFaultRate  = errors.New("too many faults: the plugin is quarantined")
 	errFaultLimit = errors.New("too many faulty records in one frame")
 )

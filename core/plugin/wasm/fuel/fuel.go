@@ -32,9 +32,9 @@ const MaxDepth = 1 << 15
 
 // Charges of the instructions that work in proportion to an operand.
 const (
-	bytesShift = 6   // memory.copy, fill, init: one unit per 64 bytes
-	elemsShift = 3   // table.copy, fill, init, grow: one unit per 8 elements
-	pageUnits  = 256 // memory.grow: units per page of 64 KiB, which is zeroed
+	bytesShift = 6    // memory.copy, fill, init: one unit per 64 bytes
+	elemsShift = 3    // table.copy, fill, init, grow: one unit per 8 elements
+	pageUnits  = 2048 // memory.grow: units per page of 64 KiB, which is zeroed, and all before it copied
 )
 
 // Bounds on what a module may declare. They keep a small file from making the

@@ -143,7 +143,7 @@ func TestGoldenCode(t *testing.T) {
 		{"fill", append(bytes.Clone(fill), 0xfc, 11, 0, opEnd),
 			join([]byte{1, 1, typeI32}, pays(1), fill, sized(0, 6, opI64ShrU), []byte{0xfc, 11, 0, opEnd})},
 		{"grow", []byte{opI32Const, 1, 0x40, 0, 0x1a, opEnd},
-			join([]byte{1, 1, typeI32}, pays(1), []byte{opI32Const, 1}, sized(0, 0x80, 0x02, opI64Mul), []byte{0x40, 0, 0x1a, opEnd})},
+			join([]byte{1, 1, typeI32}, pays(1), []byte{opI32Const, 1}, sized(0, 0x80, 0x10, opI64Mul), []byte{0x40, 0, 0x1a, opEnd})},
 		{"long", append(bytes.Clone(long), opEnd), join([]byte{0}, pays(1), pays(2), long, []byte{opEnd})},
 		{"two branches, each short", join([]byte{opI32Const, 0, opIf, 0x40}, short, []byte{opElse}, short, []byte{opEnd, opEnd}),
 			join([]byte{0}, pays(1), []byte{opI32Const, 0, opIf, 0x40}, short, []byte{opElse}, short, []byte{opEnd, opEnd})},
