@@ -75,6 +75,10 @@ lint: ## gofmt, vet, staticcheck, and golangci-lint where it is installed
 bench-plugins: ## what a PUBLISH and an acl question cost with plugins of each kind
 	$(GO) test -run '^$$' -bench 'BenchmarkPublish|BenchmarkACL' -benchtime 2s ./plugins/plugintest ./core/access
 
+.PHONY: bench-hostile
+bench-hostile: plugins ## attack a broker by its plugins, and reload every plugin 30 times, under load; prints what others notice
+	$(GO) test -count=1 -v -run 'TestHostile|TestReloadsUnderLoad' -parallel 1 ./test -args -hostile 5s -reloads 30 | grep -E 'p99|^(---|ok|FAIL)'
+
 .PHONY: generate
 generate: ## regenerate code and documents; needs protoc
 	@command -v protoc >/dev/null || { echo "make generate needs protoc: apt-get install protobuf-compiler" >&2; exit 1; }

@@ -143,7 +143,8 @@ func (h *hostile) attack(act string, meanwhile func()) {
 	}
 	h.during(*hostileFor)
 	h.eventually("the fault is in ctl and in the log", func() bool {
-		return h.shown().Faults > faults && strings.Contains(h.log.String()[said:], "plugin fault")
+		now := h.log.String()[said:]
+		return h.shown().Faults > faults && (strings.Contains(now, "plugin fault") || strings.Contains(now, "plugin process lost"))
 	})
 	stop.Store(true)
 	if err := <-done; err != nil {

@@ -311,7 +311,8 @@ func (m *Manager) succeed(p *loaded, v *version) error {
 	old := p.cur.Load()
 	h, ok := old.inst.(Heir)
 	if !ok {
-		return p.bind(v).retire(drainPatience)
+		p.left(p.bind(v).retire(drainPatience))
+		return nil
 	}
 	old.stop(drainPatience)
 	err := h.HandOver(v.inst)
@@ -319,7 +320,16 @@ func (m *Manager) succeed(p *loaded, v *version) error {
 		p.log.Error("state not handed over", zap.Error(err))
 	}
 	p.bind(v)
-	return errors.Join(err, old.close(drainPatience))
+	p.left(old.close(drainPatience))
+	return err
+}
+
+// left notes how the version before has ended: one that hangs is cut off, which is no
+// fault of the new one.
+func (p *loaded) left(err error) {
+	if err != nil {
+		p.log.Warn("the version before did not end by itself and was cut off", zap.Error(err))
+	}
 }
 
 // Close unloads everything, last plugin first, and publishes what plugins had
