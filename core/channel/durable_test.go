@@ -21,7 +21,7 @@ import (
 // disk is the store of a world: what has passed the gate survives a crash.
 type disk struct {
 	*storetest.Gate
-	mem    *mem.Store
+	mem    store.Store
 	j      *journal.Journal
 	auto   bool // batches pass at once
 	broken bool
