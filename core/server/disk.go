@@ -90,6 +90,7 @@ func (s *Server) storeIs(st store.State) {
 		if st.Mode == store.ReadOnly {
 			what = "the store cannot be written: nothing durable is acknowledged until the disk is mended and the node restarted"
 		}
+		what = fmt.Sprintf("%s: %v", what, st.Err) // ctl alarms shows no details
 		s.guards.alarms.Activate(storeAlarm, what, map[string]any{"mode": st.Mode.String(), "error": st.Err.Error()})
 	}
 }
