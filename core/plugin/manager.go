@@ -95,7 +95,7 @@ func New(cfg Config) *Manager {
 	if cfg.Logs == nil {
 		m.host.Logs = inMemory()
 	}
-	m.host.pump, m.host.hashers = newPump(cfg.Publish), newHashers()
+	m.host.pump, m.host.hashers = newPump(cfg.Publish, cfg.Journal), newHashers()
 	m.host.source = manifest.Source{Dirs: cfg.Dirs, ConfigDir: cfg.ConfigDir, Trust: cfg.Trust, Secrets: cfg.Secrets}
 	return m
 }

@@ -3,8 +3,10 @@ package plugin
 import (
 	"sync"
 
+	"github.com/dunlinmq/dunlin/core/journal"
 	"github.com/dunlinmq/dunlin/core/message"
 	"github.com/dunlinmq/dunlin/core/plugin/event"
+	"github.com/dunlinmq/dunlin/core/store"
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
 
@@ -19,6 +21,7 @@ const (
 // return at once and no plugin is entered again from inside a call.
 type pump struct {
 	publish func([]*message.Message) int
+	journal *journal.Journal // nil: nothing is kept
 	poke    chan struct{} // capacity 1
 
 	mu    sync.Mutex
@@ -29,10 +32,11 @@ type pump struct {
 type pending struct {
 	m    *message.Message
 	from *outbox
+	done func(error) // nil: nobody waits for it to be safe
 }
 
-func newPump(publish func([]*message.Message) int) *pump {
-	return &pump{publish: publish, poke: make(chan struct{}, 1)}
+func newPump(publish func([]*message.Message) int, j *journal.Journal) *pump {
+	return &pump{publish: publish, journal: j, poke: make(chan struct{}, 1)}
 }
 
 // run publishes until stop is closed and nothing is left.
@@ -46,7 +50,7 @@ func (q *pump) run(stop <-chan struct{}) {
 				for _, p := range ps[:n] {
 					batch = append(batch, p.m)
 				}
-				q.publish(batch)
+				q.kept(ps[:n], q.publish(batch))
 				clear(batch)
 				ps = ps[n:]
 			}
@@ -58,6 +62,46 @@ func (q *pump) run(stop <-chan struct{}) {
 				return
 			}
 		}
+	}
+}
+
+// kept tells those who wait that what was published is safe, when it is.
+func (q *pump) kept(ps []pending, refused int) {
+	var waiting []func(error)
+	for _, p := range ps {
+		if p.done != nil {
+			waiting = append(waiting, p.done)
+		}
+	}
+	switch {
+	case waiting == nil:
+	case refused > 0:
+		promised{waiting: waiting}.tell(contract.ErrnoQuota)
+	case q.journal == nil:
+		promised{waiting: waiting}.tell(nil)
+	default:
+		tx := q.journal.Begin() // ends after what publish has committed on this goroutine
+		tx.Barrier(store.Async)
+		tx.Wait(&promised{tx: tx, waiting: waiting})
+		tx.Commit()
+	}
+}
+
+// promised waits for the end of a transaction.
+type promised struct {
+	tx      *journal.Tx
+	waiting []func(error)
+}
+
+// Resume implements journal.Waiter.
+func (k *promised) Resume() {
+	_, err := k.tx.Ended()
+	k.tell(err)
+}
+
+func (k promised) tell(err error) {
+	for _, done := range k.waiting {
+		done(err)
 	}
 }
 
@@ -90,8 +134,16 @@ type outbox struct {
 	waiting, bytes int
 }
 
-// Publish queues one publish record.
-func (o *outbox) Publish(record []byte, hops uint8) error {
+// Publish implements [Publisher].
+func (o *outbox) Publish(record []byte, hops uint8) error { return o.put(record, hops, nil) }
+
+// PublishKept implements [Keeper].
+func (o *outbox) PublishKept(record []byte, hops uint8, done func(error)) error {
+	return o.put(record, hops, done)
+}
+
+// put queues one publish record.
+func (o *outbox) put(record []byte, hops uint8, done func(error)) error {
 	r, rest, err := contract.Split(record)
 	if err != nil || len(rest) > 0 || contract.CheckPublish(r) != nil {
 		return contract.ErrnoInvalid
@@ -107,7 +159,7 @@ func (o *outbox) Publish(record []byte, hops uint8) error {
 	if !full {
 		o.waiting++
 		o.bytes += m.Size()
-		q.queue = append(q.queue, pending{m, o})
+		q.queue = append(q.queue, pending{m, o, done})
 	}
 	q.mu.Unlock()
 	if full {

@@ -41,6 +41,15 @@ type Publisher interface {
 	Publish(record []byte, hops uint8) error
 }
 
+// Keeper is a [Publisher] that also tells when a publication is safe.
+type Keeper interface {
+	// PublishKept queues one publish record as Publish does, and calls done when it was
+	// routed and everything that it promised is on the disk; with ErrnoQuota if a log or
+	// session that had to keep it had no room, in which case it may have been taken in
+	// part. done must not block. With an error of its own it does not call done.
+	PublishKept(record []byte, hops uint8, done func(error)) error
+}
+
 // KV is a plugin's own key space (capability "kv", or "kv:durable" for one that
 // outlives the node), shared by its instances.
 // Values are bounded: keys 256 bytes, values 64 KiB, and a sum per plugin.

@@ -71,7 +71,7 @@ func TestPublications(t *testing.T) {
 
 // A plugin that publishes faster than the broker takes is told so.
 func TestPublicationsAreBounded(t *testing.T) {
-	q := newPump(nil)
+	q := newPump(nil, nil)
 	o := &outbox{plugin: &loaded{name: "a", host: &host{Config: Config{Now: time.Now}}, log: zap.NewNop()}, pump: q}
 	for i := range maxPending {
 		if err := o.Publish(record("t", ""), 0); err != nil {

@@ -227,6 +227,7 @@ export const CALL_CACHE_FORGET: u32 = 19; // Data prefix of topics; empty: all
 export const CALL_WANT: u32 = 21; // Record number of the hook, Data filters, each with its length
 export const CALL_HASH_VERIFY: u32 = 18; // Seq id, Record length of the hash, Data hash, password
 export const CALL_METRIC_PUT: u32 = 20; // Seq kind, Arg float64 bits, Data name
+export const CALL_PUBLISH_KEPT: u32 = 22; // Data one publish record; the reply comes when it is safe
 export const CALL_SCHEDULE_PUT: u32 = 24; // Seq, Record, Arg milliseconds, Data u8 kind, topic; the reply's Result is the number
 export const CALL_SCHEDULE_CANCEL: u32 = 25; // Seq number
 export const CALL_SCHEDULE_LIST: u32 = 26; // Seq number, Arg due; the reply's Data is publish records

@@ -32,6 +32,8 @@ const (
 	CallHashVerify   Call = 18 // Seq id, Record length of the hash, Data hash, password
 	CallMetricPut    Call = 20 // Seq kind, Arg float64 bits, Data name
 
+	CallPublishKept Call = 22 // Data one publish record; the reply comes when it is safe
+
 	CallSchedulePut    Call = 24 // Seq, Record, Arg milliseconds, Data u8 kind, topic; the reply's Result is the number
 	CallScheduleCancel Call = 25 // Seq number
 	CallScheduleList   Call = 26 // Seq number, Arg due; the reply's Data is publish records

@@ -265,6 +265,7 @@ const Call = Object.freeze({
   want: 21, // Record number of the hook, Data filters, each with its length
   hashVerify: 18, // Seq id, Record length of the hash, Data hash, password
   metricPut: 20, // Seq kind, Arg float64 bits, Data name
+  publishKept: 22, // Data one publish record; the reply comes when it is safe
   schedulePut: 24, // Seq, Record, Arg milliseconds, Data u8 kind, topic; the reply's Result is the number
   scheduleCancel: 25, // Seq number
   scheduleList: 26, // Seq number, Arg due; the reply's Data is publish records

@@ -228,6 +228,7 @@ pub const CALL_CACHE_FORGET: u32 = 19; // Data prefix of topics; empty: all
 pub const CALL_WANT: u32 = 21; // Record number of the hook, Data filters, each with its length
 pub const CALL_HASH_VERIFY: u32 = 18; // Seq id, Record length of the hash, Data hash, password
 pub const CALL_METRIC_PUT: u32 = 20; // Seq kind, Arg float64 bits, Data name
+pub const CALL_PUBLISH_KEPT: u32 = 22; // Data one publish record; the reply comes when it is safe
 pub const CALL_SCHEDULE_PUT: u32 = 24; // Seq, Record, Arg milliseconds, Data u8 kind, topic; the reply's Result is the number
 pub const CALL_SCHEDULE_CANCEL: u32 = 25; // Seq number
 pub const CALL_SCHEDULE_LIST: u32 = 26; // Seq number, Arg due; the reply's Data is publish records

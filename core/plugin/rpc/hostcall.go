@@ -21,6 +21,10 @@ func (i *Instance) hostCall(p *process, f *pluginpb.Frame) {
 		p.fail(err)
 		return
 	}
+	if c.Call == contract.CallPublishKept {
+		i.publishKept(p, f.GetSeq(), c)
+		return
+	}
 	r, data := i.serve(p, c)
 	if c.Call.Replies() {
 		p.send(&pluginpb.Frame{Seq: f.GetSeq(), Kind: pluginpb.Kind_KIND_HOSTREPLY, Data: contract.AppendHostReply(nil, r, data)})

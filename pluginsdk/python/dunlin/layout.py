@@ -229,6 +229,7 @@ CALL_CACHE_FORGET = 19  # Data prefix of topics; empty: all
 CALL_WANT = 21  # Record number of the hook, Data filters, each with its length
 CALL_HASH_VERIFY = 18  # Seq id, Record length of the hash, Data hash, password
 CALL_METRIC_PUT = 20  # Seq kind, Arg float64 bits, Data name
+CALL_PUBLISH_KEPT = 22  # Data one publish record; the reply comes when it is safe
 CALL_SCHEDULE_PUT = 24  # Seq, Record, Arg milliseconds, Data u8 kind, topic; the reply's Result is the number
 CALL_SCHEDULE_CANCEL = 25  # Seq number
 CALL_SCHEDULE_LIST = 26  # Seq number, Arg due; the reply's Data is publish records

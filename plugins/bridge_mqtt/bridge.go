@@ -1,0 +1,152 @@
+//go:build !wasip1
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/dunlinmq/dunlin/plugins/rule_engine/buffer"
+)
+
+// bridge is one bridge with its connections.
+type bridge struct {
+	// Immutable.
+	name  string
+	set   *settings
+	count counts
+	links []*link
+
+	queue *buffer.Queue // set before the first start
+
+	mu sync.Mutex
+	// Guarded by mu.
+	on   bool
+	stop context.CancelFunc
+	done sync.WaitGroup
+}
+
+// counts are of this process.
+type counts struct {
+	queued, sent, received            atomic.Uint64
+	dropped, expired, refused, looped atomic.Uint64
+}
+
+func newBridge(name string, s *settings) *bridge {
+	b := &bridge{name: name, set: s}
+	for i := range s.Connections {
+		id := s.ClientID
+		if i > 0 {
+			id = fmt.Sprintf("%s-%d", id, i)
+		}
+		b.links = append(b.links, &link{bridge: b, id: id, sends: i == 0, flight: newFlight(), held: map[uint16]struct{}{}})
+	}
+	return b
+}
+
+// start connects; false: it has been started.
+func (b *bridge) start() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.on || b.queue == nil {
+		return false
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	b.on, b.stop = true, stop
+	for _, l := range b.links {
+		b.done.Go(func() { l.run(ctx) })
+	}
+	return true
+}
+
+// halt disconnects and waits; false: it was not started. What is queued stays.
+func (b *bridge) halt() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.on {
+		return false
+	}
+	b.stop()
+	b.done.Wait()
+	b.on = false
+	return true
+}
+
+func (b *bridge) started() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.on
+}
+
+// connected tells whether the connection that sends is there.
+func (b *bridge) connected() bool {
+	l := b.links[0]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.up
+}
+
+// status is what an operator sees of a bridge.
+type status struct {
+	Name     string        `json:"name"`
+	State    string        `json:"state"` // stopped, connecting, connected
+	Address  string        `json:"address"`
+	Protocol string        `json:"protocol"`
+	Links    []linkStatus  `json:"connections"`
+	Topics   []topicStatus `json:"topics"`
+	Waiting  int           `json:"waiting"` // records in the queue
+	Bytes    int64         `json:"bytes"`
+	MaxBytes int64         `json:"max_bytes"`
+	Queued   uint64        `json:"queued"`
+	Sent     uint64        `json:"sent"`
+	Received uint64        `json:"received"`
+	Dropped  uint64        `json:"dropped"`
+	Expired  uint64        `json:"expired"`
+	Refused  uint64        `json:"refused"`
+	Looped   uint64        `json:"looped"`
+}
+
+type linkStatus struct {
+	ClientID string    `json:"client_id"`
+	Up       bool      `json:"up"`
+	Since    time.Time `json:"since"`
+	Error    string    `json:"error,omitempty"`
+}
+
+type topicStatus struct {
+	Direction string `json:"direction"`
+	QoS       byte   `json:"qos"`
+	Local     string `json:"local"`
+	Remote    string `json:"remote"`
+}
+
+func (b *bridge) status() status {
+	s, c := b.set, &b.count
+	st := status{
+		Name: b.name, State: "stopped", Address: s.Address, Protocol: map[bool]string{true: "5.0", false: "3.1.1"}[s.version == 5], MaxBytes: s.QueueBytes,
+		Queued: c.queued.Load(), Sent: c.sent.Load(), Received: c.received.Load(), Dropped: c.dropped.Load(),
+		Expired: c.expired.Load(), Refused: c.refused.Load(), Looped: c.looped.Load(),
+	}
+	if b.started() {
+		st.State = "connected"
+	}
+	for _, l := range b.links {
+		l.mu.Lock()
+		st.Links = append(st.Links, linkStatus{l.id, l.up, l.since, l.err})
+		if !l.up && st.State == "connected" {
+			st.State = "connecting"
+		}
+		l.mu.Unlock()
+	}
+	for i := range s.Topics {
+		r := &s.Topics[i]
+		st.Topics = append(st.Topics, topicStatus{r.Direction, *r.QoS, r.local(), r.remote()})
+	}
+	if b.queue != nil {
+		st.Waiting, st.Bytes = b.queue.Len()
+	}
+	return st
+}

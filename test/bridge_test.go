@@ -1,0 +1,192 @@
+package test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/dunlinmq/dunlin/core/packet"
+)
+
+// freePort is a port of this machine that nobody uses now.
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// remoteMosquitto is a real mosquitto with a disk.
+type remoteMosquitto struct {
+	t    *testing.T
+	dir  string
+	port int
+	cmd  *exec.Cmd
+}
+
+func startMosquitto(t *testing.T) *remoteMosquitto {
+	t.Helper()
+	m := &remoteMosquitto{t: t, dir: t.TempDir(), port: freePort(t)}
+	if err := os.Chmod(m.dir, 0o777); err != nil { // mosquitto gives up root
+		t.Fatal(err)
+	}
+	conf := fmt.Sprintf("listener %d 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location %s/\nmax_queued_messages 0\n", m.port, m.dir)
+	if err := os.WriteFile(filepath.Join(m.dir, "mosquitto.conf"), []byte(conf), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	m.run()
+	t.Cleanup(m.kill)
+	return m
+}
+
+func (m *remoteMosquitto) run() {
+	m.t.Helper()
+	m.cmd = exec.Command("mosquitto", "-c", filepath.Join(m.dir, "mosquitto.conf"))
+	if err := m.cmd.Start(); err != nil {
+		m.t.Fatal(err)
+	}
+	deadline := time.Now().Add(patience)
+	for {
+		c, err := net.Dial("tcp", m.addr())
+		if err == nil {
+			_ = c.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			m.t.Fatal("mosquitto does not listen")
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+}
+
+func (m *remoteMosquitto) kill() {
+	if m.cmd != nil {
+		_ = m.cmd.Process.Kill()
+		_ = m.cmd.Wait()
+		m.cmd = nil
+	}
+}
+
+func (m *remoteMosquitto) addr() string { return "127.0.0.1:" + strconv.Itoa(m.port) }
+
+// dial connects a client of the tests to an address.
+func dialAddr(t *testing.T, addr string, v packet.Version) *client {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return (&broker{t: t}).client(conn, v)
+}
+
+// bridged is a broker with one bridge "far" to an address.
+func bridged(t *testing.T, addr, keys string) setup {
+	t.Helper()
+	return module("bridge_mqtt", fmt.Sprintf(`[plugin]
+grant = ["publish"]
+[config.bridges.far]
+address = "tcp://%s"
+reconnect_min = "50ms"
+reconnect_max = "500ms"
+%s
+`, addr, keys))
+}
+
+// bridge is what ctl says of the bridge "far".
+func (b *broker) bridge() (s struct {
+	State                           string
+	Sent, Received, Looped, Dropped uint64
+	Waiting                         int
+}) {
+	b.t.Helper()
+	out, err := b.tryCtl("plugins", "command", "bridge_mqtt", "bridges.show", `{"name":"far"}`)
+	if err == nil {
+		err = json.Unmarshal([]byte(out), &s)
+	}
+	if err != nil {
+		b.t.Logf("bridges show: %v\n%s", err, out)
+	}
+	return s
+}
+
+func (b *broker) connected() {
+	b.t.Helper()
+	b.eventually("the bridge is connected", func() bool { return b.bridge().State == "connected" })
+}
+
+// TestBridgeToMosquitto: messages go out and come in under their prefixes, with QoS
+// and RETAIN, nothing goes round, and the other side sees whether the bridge is there.
+func TestBridgeToMosquitto(t *testing.T) {
+	t.Parallel()
+	for _, protocol := range []string{"3.1.1", "5.0"} {
+		t.Run(protocol, func(t *testing.T) {
+			m := startMosquitto(t)
+			b := start(t, bridged(t, m.addr(), fmt.Sprintf(`protocol = %q
+presence = "state/far"
+topics = [
+  {filter = "sensors/#", direction = "out", qos = 2, local_prefix = "hall/", remote_prefix = "site1/"},
+  {filter = "commands/#", direction = "in", qos = 2, local_prefix = "hall/", remote_prefix = "site1/"},
+  {filter = "shared/#", direction = "both", qos = 1},
+]`, protocol)))
+			b.connected()
+			there := dialAddr(t, m.addr(), v5)
+			there.connect("there")
+			there.subscribe("state/far", 1)
+			there.expect("state/far", "1")
+			there.subscribeWith(packet.Filter{Filter: "site1/#", QoS: 2}, packet.Filter{Filter: "shared/#", QoS: 2})
+			here := b.dial(v5)
+			here.connect("here")
+			here.subscribeWith(packet.Filter{Filter: "hall/#", QoS: 2, NoLocal: true}, packet.Filter{Filter: "shared/#", QoS: 2})
+			for qos := range byte(3) {
+				here.publish("hall/sensors/a", fmt.Sprint(qos), qos)
+				if got := there.expect("site1/sensors/a", fmt.Sprint(qos)); got.QoS != qos {
+					t.Errorf("out with QoS %d: %d", qos, got.QoS)
+				}
+				there.publish("site1/commands/a", fmt.Sprint(qos), qos)
+				there.expect("site1/commands/a", fmt.Sprint(qos)) // its own
+				if got := here.expect("hall/commands/a", fmt.Sprint(qos)); got.QoS != qos {
+					t.Errorf("in with QoS %d: %d", qos, got.QoS)
+				}
+			}
+			here.publish("shared/x", "from here", 1)
+			here.expect("shared/x", "from here")
+			there.expect("shared/x", "from here")
+			there.publish("shared/x", "from there", 1)
+			there.expect("shared/x", "from there")
+			here.expect("shared/x", "from there")
+			here.publish("hall/sensors/end", "end", 1)
+			there.expect("site1/sensors/end", "end") // and nothing came round before it
+			if got := here.ping(); len(got) != 0 {
+				t.Errorf("it came round: %v", got)
+			}
+			if s := b.bridge(); s.Sent < 5 || s.Received < 4 || s.Waiting != 0 || s.Dropped != 0 {
+				t.Errorf("%+v", s)
+			}
+			// Offline there: what has QoS 1 waits.
+			m.kill()
+			for i := range 100 {
+				here.publish("hall/sensors/n", fmt.Sprint(i), 1)
+			}
+			if err := here.await(100); err != nil {
+				t.Fatal(err)
+			}
+			m.run()
+			there = dialAddr(t, m.addr(), v5)
+			there.connect("late")
+			b.eventually("the queue is empty", func() bool { s := b.bridge(); return s.State == "connected" && s.Waiting == 0 })
+			b.ctl("plugins", "command", "bridge_mqtt", "bridges.stop", `{"name":"far"}`)
+			there.subscribe("state/far", 1)
+			there.expect("state/far", "0")
+		})
+	}
+}
