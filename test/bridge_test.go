@@ -190,3 +190,120 @@ topics = [
 		})
 	}
 }
+
+// fixedTCP is a listener on a port that stays the same when the broker is killed.
+func fixedTCP(port int) string {
+	return fmt.Sprintf("[listener.tcp.external]\nbind = \"127.0.0.1:%d\"\n", port)
+}
+
+// numbers publishes n numbered messages with QoS 1 to a topic over whatever happens to
+// the broker at addr, until all are acknowledged; step is told of each hundred.
+func numbers(t *testing.T, addr, topic string, n int, step func(acked int)) {
+	t.Helper()
+	deadline := time.Now().Add(4 * patience)
+	for acked := 0; acked < n; {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of %d messages were acknowledged", acked, n)
+		}
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			<-time.After(20 * time.Millisecond)
+			continue
+		}
+		c := (&broker{t: t}).client(conn, v5)
+		if _, err := c.tryConnect(&packet.Connect{ClientID: "numbers", CleanStart: true, KeepAlive: 60}); err == nil {
+			for acked < n {
+				many := min(100, n-acked)
+				for i := range many {
+					err = c.trySend(&packet.Publish{Topic: topic, Payload: []byte(strconv.Itoa(acked + i)), QoS: 1, PacketID: uint16(i + 1)})
+				}
+				if err = c.await(many); err != nil {
+					break
+				}
+				acked += many
+				step(acked)
+			}
+		}
+		c.close()
+	}
+}
+
+// collect reads until every number below n has come at a durable session, over
+// whatever happens to the broker at addr.
+func collect(t *testing.T, addr, id string, n int) {
+	t.Helper()
+	seen, deadline := map[string]bool{}, time.Now().Add(4*patience)
+	for len(seen) < n {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of %d numbers came", len(seen), n)
+		}
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			<-time.After(20 * time.Millisecond)
+			continue
+		}
+		c := (&broker{t: t}).client(conn, v5)
+		if _, err = c.tryConnect(&packet.Connect{ClientID: id, KeepAlive: 60, Props: forAnHour(v5)}); err == nil {
+			for len(seen) < n {
+				p, err := c.tryMessage()
+				if err != nil {
+					break
+				}
+				seen[string(p.Payload)] = true
+			}
+		}
+		c.close()
+	}
+}
+
+// TestBridgeLosesNothing: whatever of the two brokers and the plugin is killed, each
+// message that was acknowledged to its publisher arrives, on the way out and in.
+func TestBridgeLosesNothing(t *testing.T) {
+	t.Parallel()
+	const n = 3000
+	portA, portB := freePort(t), freePort(t)
+	far := start(t, setup{listeners: fixedTCP(portB), config: "mqtt.max_mqueue_len = 100000\n"})
+	s := bridged(t, fmt.Sprintf("127.0.0.1:%d", portB), `topics = [{filter = "out/#", direction = "out"}, {filter = "in/#", direction = "in"}]`)
+	s.listeners, s.config = fixedTCP(portA), "mqtt.max_mqueue_len = 100000\n"
+	near := start(t, s)
+	near.connected()
+	addrA, addrB := fmt.Sprintf("127.0.0.1:%d", portA), fmt.Sprintf("127.0.0.1:%d", portB)
+	for _, end := range []struct{ addr, filter string }{{addrA, "in/#"}, {addrB, "out/#"}} {
+		c := dialAddr(t, end.addr, v5)
+		c.resume("reader")
+		c.subscribe(end.filter, 1)
+		c.close()
+	}
+	kill := func(b *broker) { b.kill(); b.run() }
+	plugin := func(int) {
+		pid := 0
+		near.eventually("the plugin has a process", func() bool {
+			var p []struct{ Cost struct{ Pid int } }
+			_ = json.Unmarshal([]byte(near.ctl("plugins", "list", "-o", "json")), &p)
+			if len(p) > 0 {
+				pid = p[0].Cost.Pid
+			}
+			return pid > 0
+		})
+		if p, err := os.FindProcess(pid); err == nil {
+			_ = p.Kill()
+		}
+	}
+	for _, way := range []struct {
+		topic, from, to string
+	}{{"out/n", addrA, addrB}, {"in/n", addrB, addrA}} {
+		numbers(t, way.from, way.topic, n, func(acked int) {
+			switch acked {
+			case 500:
+				kill(far)
+			case 1200:
+				plugin(0)
+			case 2000:
+				kill(near)
+			case 2700:
+				plugin(0)
+			}
+		})
+		collect(t, way.to, "reader", n)
+	}
+}
