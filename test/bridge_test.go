@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -306,4 +307,32 @@ func TestBridgeLosesNothing(t *testing.T) {
 		})
 		collect(t, way.to, "reader", n)
 	}
+}
+
+// TestBridgeExample: the example of the README works as it stands there.
+func TestBridgeExample(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(repo, "plugins/bridge_mqtt/README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, ok := strings.Cut(string(text), "```toml\n")
+	if example, _, _ = strings.Cut(example, "```"); !ok || !strings.Contains(example, "127.0.0.1:1884") {
+		t.Fatal("there is no example")
+	}
+	m := startMosquitto(t)
+	b := start(t, module("bridge_mqtt", strings.Replace(example, "127.0.0.1:1884", m.addr(), 1)))
+	b.eventually("the bridge is connected", func() bool { return strings.Contains(b.ctl("bridges", "list"), "connected") })
+	there := dialAddr(t, m.addr(), v311)
+	there.connect("there")
+	there.subscribe("bridges/site1", 0)
+	there.expect("bridges/site1", "1")
+	there.subscribe("site1/sensors/#", 0)
+	here := b.dial(v311)
+	here.connect("here")
+	here.subscribe("commands/#", 0)
+	here.publish("sensors/a", "out", 1)
+	there.expect("site1/sensors/a", "out")
+	there.publish("site1/commands/b", "in", 1)
+	here.expect("commands/b", "in")
 }

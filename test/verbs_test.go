@@ -81,6 +81,10 @@ var ctlVerbs = []verbTest{
 	{"store info", "sessions", 0}, {"store info -o json", `"sessions": 1`, 0},
 	{"store check", "ok: ", 0}, {"store compact", "ok", 0}, {"store backup monday", "ok", 0}, {"store restore monday", "stop it first", 1},
 	{"mnesia", "sessions", 0}, {"mnesia -o json", `"sessions": 1`, 0},
+	{"bridges list", "stopped", 0}, {"bridges list -o json", `"name": "far"`, 0}, {"bridges show far", "tcp://127.0.0.1:1", 0},
+	{"bridges show far -o json", `"state": "stopped"`, 0}, {"bridges show near", "there are: far", 3},
+	{"bridges stop far", "is not started", 1}, {"bridges start far", "ok", 0}, {"bridges start far", "is started already", 1}, {"bridges stop far", "ok", 0},
+	{"bridges import etc/dunlin.toml", "there is no connection block", 2}, {"bridges import etc/none", "none", 1},
 	{"users add u1", "ok", 0}, {"users list", "u1", 0}, {"users list -o json", `"name": "u1"`, 0}, {"users passwd u1", "ok", 0},
 	{"users del u1", "ok", 0}, {"users del u1", "u1", 3}, {"users import none", "none", 1},
 	{"rules list", "rule_engine", 1}, {"plugins load rule_engine", "loaded successfully", 0},
@@ -147,7 +151,14 @@ func TestEveryVerb(t *testing.T) {
 		v.run(life, v.line)
 	}
 	rules := ruleFiles(t, nil)
-	rules.plugins = []string{"retainer"}
+	rules.plugins = []string{"retainer", "bridge_mqtt"}
+	rules.etc["etc/plugins/bridge_mqtt.toml"] = `[plugin]
+grant = ["publish"]
+[config.bridges.far]
+address = "tcp://127.0.0.1:1"
+start = false
+topics = [{filter = "a"}]
+`
 	b := start(t, rules)
 	c := b.dial(v5)
 	c.connect("one")

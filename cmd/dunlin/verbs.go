@@ -76,6 +76,11 @@ var verbs = map[string]verb{
 	"ctl plugins enable":  {example: "ctl plugins enable retainer", args: []completer{pluginsFound}},
 	"ctl plugins disable": {example: "ctl plugins disable retainer", args: []completer{pluginsLoaded}},
 
+	"ctl bridges list":   {example: "ctl bridges list -o wide"},
+	"ctl bridges show":   {example: "ctl bridges show cloud -o json"},
+	"ctl bridges start":  {example: "ctl bridges start cloud"},
+	"ctl bridges stop":   {example: "ctl bridges stop cloud"},
+	"ctl bridges import": {example: "ctl bridges import /etc/mosquitto/mosquitto.conf"},
 	"ctl users list":   {example: "ctl users list -o json"},
 	"ctl users add":    {example: "ctl users add sensor-7 --client-id 'sensor-7*'"},
 	"ctl users passwd": {example: "ctl users passwd sensor-7 --hash bcrypt"},

@@ -166,8 +166,8 @@ func (p *Plugin) queue(b *bridge, m *outgoing) {
 	}
 }
 
-// AfterMessages makes what a frame has brought safe.
-func (p *Plugin) AfterMessages() error {
+// AfterFrame makes what a frame has brought safe.
+func (p *Plugin) AfterFrame() error {
 	tx, full := p.tx, p.full
 	p.tx, p.full = nil, nil
 	switch {

@@ -98,16 +98,7 @@ func (b *block) line(key, value string) (note string, err error) {
 	case "keepalive_interval":
 		return "", b.seconds("keepalive", value)
 	case "restart_timeout":
-		words := strings.Fields(value)
-		if len(words) == 0 {
-			return "", errors.New("restart_timeout has no value")
-		}
-		if len(words) > 1 {
-			if err := b.seconds("reconnect_min", words[0]); err != nil {
-				return "", err
-			}
-		}
-		return "", b.seconds("reconnect_max", words[len(words)-1])
+		return "", b.restart(strings.Fields(value))
 	case "start_type":
 		set("start = %t", value == "automatic")
 		if value == "lazy" || value == "once" {
@@ -128,6 +119,19 @@ func (b *block) line(key, value string) (note string, err error) {
 		note = key + " has no counterpart and is left out"
 	}
 	return note, nil
+}
+
+// restart is "[base] cap" of the pauses between connections.
+func (b *block) restart(words []string) error {
+	if len(words) == 0 {
+		return errors.New("restart_timeout has no value")
+	}
+	if len(words) > 1 {
+		if err := b.seconds("reconnect_min", words[0]); err != nil {
+			return err
+		}
+	}
+	return b.seconds("reconnect_max", words[len(words)-1])
 }
 
 func (b *block) seconds(name, value string) error {
