@@ -77,8 +77,7 @@ func (c *Channel) handleAuth(io *IO, t *turn, p *packet.Auth) *fault {
 // go on meanwhile.
 func (c *Channel) reauthenticate(io *IO, e *hook.AuthEvent) *fault {
 	if e.Client == nil {
-		fresh := *c.client // events may hold the old facts
-		e.Client, e.Reauth = &fresh, true
+		e.Client, e.Reauth = c.client.Again(), true
 		e.Park = c.parking(true)
 	}
 	if c.env.Access.Authenticate(&c.zone.Access, e) {

@@ -3,6 +3,7 @@ package channel_test
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/dunlinmq/dunlin/core/hook"
 	"github.com/dunlinmq/dunlin/core/message"
@@ -24,7 +25,7 @@ func (w *world) bind(what string, k words) {
 			}
 		})
 	case "auth":
-		h.ClientAuthenticate.Add(spec, func(e *hook.AuthEvent) { authByScript(e, k) })
+		h.ClientAuthenticate.Add(spec, func(e *hook.AuthEvent) { w.authByScript(e, k) })
 	case "acl":
 		h.ClientCheckACL.Add(spec, func(es []hook.ACLEvent) {
 			fmt.Fprintf(&w.out, "* acl asked for %d\n", len(es))
@@ -60,7 +61,7 @@ func (w *world) bind(what string, k words) {
 }
 
 // authByScript: password "secret" is allowed; method "M" takes one exchange.
-func authByScript(e *hook.AuthEvent, k words) {
+func (w *world) authByScript(e *hook.AuthEvent, k words) {
 	switch {
 	case e.Client.Username == "continue":
 		e.Verdict = hook.Continue
@@ -68,6 +69,9 @@ func authByScript(e *hook.AuthEvent, k words) {
 		e.Verdict, e.State, e.Reply = hook.Continue, "step", []byte("challenge")
 	case e.Method == "M" && string(e.Data) == "answer":
 		e.Verdict, e.Reply = hook.Allow, []byte("done")
+	case e.Method == "M" && string(e.Data) == "mine": // until a minute has passed
+		e.Verdict, e.Client.Superuser, e.Client.ExpiresAt = hook.Allow, k.has("super"), time.Unix(0, w.now).Add(time.Minute)
+		e.Client.Permissions = []hook.Permission{{Filter: "mine", Action: hook.PubSub, Allow: true, MaxQoS: 2}, {Filter: "#", Action: hook.PubSub}}
 	case e.Method == "M":
 		e.Verdict, e.Reason, e.Text = hook.Deny, packet.ReasonCode(pick(k, "code", int(packet.NotAuthorized))), "wrong answer"
 	case e.Method == "" && string(e.Password) == "secret":

@@ -41,6 +41,14 @@ type Client struct {
 // Loopback tells whether the client's address is this machine.
 func (c *Client) Loopback() bool { return c.Peer.Addr().Unmap().IsLoopback() }
 
+// Again is the client for a re-authentication: what the login before allowed is
+// decided anew. Who it was stays, since the callbacks are told of that.
+func (c *Client) Again() *Client {
+	again := *c // events may hold the old facts
+	again.Superuser, again.Permissions, again.ExpiresAt = false, nil, time.Time{}
+	return &again
+}
+
 // Action is what a client wants to do with a topic.
 type Action byte
 
