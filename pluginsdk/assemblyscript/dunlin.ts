@@ -101,6 +101,8 @@ class Buffer {
     this.used += n;
     return at;
   }
+  /** Room as an address, of the bytes as they are after they have moved to get it. */
+  place(n: u32): usize { const at = this.room(n); return this.ptr + at; }
   zeros(n: u32): u32 { const at = this.room(n); memory.fill(this.ptr + at, 0, n); return at; }
   text(s: string): void { const n = String.UTF8.byteLength(s); const at = this.room(n); String.UTF8.encodeUnsafe(changetype<usize>(s), s.length, this.ptr + at); }
   copy(from: usize, n: u32): void { const at = this.room(n); memory.copy(this.ptr + at, from, n); }
@@ -150,14 +152,14 @@ export class Verdict {
   /** Gives an extension a text; once more for the last one: appends. */
   put(ext: u32, text: string): void { this.open(ext); this.out.text(text); this.close(ext); }
   putView(ext: u32, v: View, from: i32 = 0): void { this.open(ext); this.out.copy(v.ptr + from, v.length - from); this.close(ext); }
-  putU32(ext: u32, n: u32): void { this.open(ext); store<u32>(this.out.ptr + this.out.room(4), n); this.close(ext); }
-  putU64(ext: u32, n: u64): void { this.open(ext); store<u64>(this.out.ptr + this.out.room(8), n); this.close(ext); }
+  putU32(ext: u32, n: u32): void { this.open(ext); store<u32>(this.out.place(4), n); this.close(ext); }
+  putU64(ext: u32, n: u64): void { this.open(ext); store<u64>(this.out.place(8), n); this.close(ext); }
   /** Changes QoS and retain: the bits of mask become those of value. */
   putFlags(mask: u32, value: u32): void { this.putU64(EXT_FLAGS, <u64>mask | <u64>value << 32); }
   /** A line of the permission list; bits are PERMIT_*. */
   permit(bits: u32, filter: string): void {
     this.open(EXT_PERMISSIONS);
-    store<u32>(this.out.ptr + this.out.room(4), <u32>String.UTF8.byteLength(filter) | bits << 16);
+    store<u32>(this.out.place(4), <u32>String.UTF8.byteLength(filter) | bits << 16);
     this.out.text(filter);
     this.close(EXT_PERMISSIONS);
   }
