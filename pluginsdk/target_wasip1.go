@@ -74,3 +74,12 @@ func exportDrain() uint64 { return result(plugged.saveState()) }
 
 //go:wasmexport dunlin_restore
 func exportRestore(n uint32) uint64 { return errorText(plugged.restoreState(input(n))) }
+
+//go:wasmexport dunlin_command
+func exportCommand(name, n uint32) uint64 {
+	in := input(n)
+	if uint64(name) > uint64(len(in)) {
+		return 0
+	}
+	return result(plugged.command(string(in[:name]), in[name:]))
+}

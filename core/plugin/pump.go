@@ -22,7 +22,7 @@ const (
 type pump struct {
 	publish func([]*message.Message) int
 	journal *journal.Journal // nil: nothing is kept
-	poke    chan struct{} // capacity 1
+	poke    chan struct{}    // capacity 1
 
 	mu    sync.Mutex
 	queue []pending

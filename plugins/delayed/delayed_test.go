@@ -3,6 +3,8 @@
 package main
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -11,6 +13,7 @@ import (
 	"github.com/dunlinmq/dunlin/core/hook"
 	"github.com/dunlinmq/dunlin/core/message"
 	"github.com/dunlinmq/dunlin/core/packet"
+	"github.com/dunlinmq/dunlin/core/plugin"
 	"github.com/dunlinmq/dunlin/plugins/plugintest"
 )
 
@@ -127,4 +130,60 @@ func BenchmarkPublish(b *testing.B) {
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/32, "ns/publish")
 		})
 	}
+}
+
+// Operators list what waits, page by page, and cancel it.
+func TestCommands(t *testing.T) {
+	both(t, "", func(t *testing.T, h *plugintest.Host) {
+		es := make([]hook.PublishEvent, 70)
+		for i := range es {
+			es[i] = event(fmt.Sprintf("$delayed/%d/t/%d", 1000+i, i))
+		}
+		h.Publish(es)
+		type waiting struct {
+			Number, Due, Size int64
+			Topic, From       string
+			QoS               int
+			Retain            bool
+		}
+		ask := func(name, body string) ([]byte, error) {
+			return h.Manager.Command(t.Context(), "delayed", name, []byte(body))
+		}
+		page := func(body string) (ws []waiting) {
+			t.Helper()
+			out, err := ask("delayed.list", body)
+			if err == nil {
+				err = json.Unmarshal(out, &ws)
+			}
+			if err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			return ws
+		}
+		first := page("")
+		if len(first) != 64 || first[0].Topic != "t/0" || first[0].From != "c1" || first[0].QoS != 2 || !first[0].Retain || first[0].Size != int64(len("$delayed/1000/t/0")) {
+			t.Fatalf("%d: %+v", len(first), first[0])
+		}
+		last := first[63]
+		if rest := page(fmt.Sprintf(`{"due":%d,"number":%d}`, last.Due, last.Number)); len(rest) != 6 || rest[0].Topic != "t/64" {
+			t.Errorf("%+v", rest)
+		}
+		if out, err := ask("delayed.cancel", fmt.Sprintf(`{"number":%d}`, first[1].Number)); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+		if got := page(""); got[1].Topic != "t/2" || h.Manager.Delayed() != 69 {
+			t.Errorf("%+v, %d wait", got[1], h.Manager.Delayed())
+		}
+		for _, bad := range []struct {
+			name, body string
+			want       error
+		}{
+			{"delayed.cancel", fmt.Sprintf(`{"number":%d}`, first[1].Number), plugin.ErrNotThere}, {"delayed.cancel", `{"number":"x"}`, plugin.ErrBadCommand},
+			{"delayed.list", `[]`, plugin.ErrBadCommand}, {"delayed.none", "", plugin.ErrNotThere},
+		} {
+			if out, err := ask(bad.name, bad.body); !errors.Is(err, bad.want) || err.Error() == "" {
+				t.Errorf("%s %s: %v, %s", bad.name, bad.body, err, out)
+			}
+		}
+	})
 }

@@ -14,6 +14,7 @@ const (
 	ExportOn      = "dunlin_on"      // (count i32, len i32) -> i64: frame in the buffer; ptr<<32|len of the verdict block
 	ExportDrain   = "dunlin_drain"   // () -> i64: optional; ptr<<32|len of the state to hand on
 	ExportRestore = "dunlin_restore" // (len i32) -> i64: optional; state of the previous version in the buffer
+	ExportCommand = "dunlin_command" // (name i32, len i32) -> i64: optional; name and body of a command in the buffer; ptr<<32|len of the answer
 )
 
 // The import modules, one per capability: a guest that imports a module asks

@@ -64,6 +64,7 @@ var exports = []export{
 	{contract.ExportHooks, sig().returns(i64), false},
 	{contract.ExportDrain, sig().returns(i64), false},
 	{contract.ExportRestore, sig(i32).returns(i64), false},
+	{contract.ExportCommand, sig(i32, i32).returns(i64), false},
 	{initialize, sig(), false},
 }
 
