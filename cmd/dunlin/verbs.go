@@ -68,6 +68,7 @@ var verbs = map[string]verb{
 
 	"ctl plugins list":    {example: "ctl plugins list -o wide"},
 	"ctl plugins show":    {example: "ctl plugins show retainer", args: []completer{pluginsLoaded}},
+	"ctl plugins metrics": {example: "ctl plugins metrics -o json"},
 	"ctl plugins top":     {example: "ctl plugins top --interval 5s"},
 	"ctl plugins command": {example: "ctl plugins command rule_engine rules.list", args: []completer{pluginsLoaded}},
 	"ctl plugins load":    {example: "ctl plugins load retainer", args: []completer{pluginsFound}},

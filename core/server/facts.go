@@ -25,6 +25,8 @@ func (k facts) Figures(family adminpb.ListFiguresRequest_Family) (list []*adminp
 		list = figures(counts(k).stats())
 	case adminpb.ListFiguresRequest_FAMILY_METRICS:
 		list = figures(k.s.env.Metrics.Counters(nil))
+	case adminpb.ListFiguresRequest_FAMILY_PLUGINS:
+		list = k.pluginFigures()
 	case adminpb.ListFiguresRequest_FAMILY_VM:
 		list = runtimeFigures()
 	case adminpb.ListFiguresRequest_FAMILY_STORE:

@@ -10,6 +10,7 @@ import (
 	"github.com/dunlinmq/dunlin/core/admin"
 	"github.com/dunlinmq/dunlin/core/message"
 	"github.com/dunlinmq/dunlin/core/metrics"
+	"github.com/dunlinmq/dunlin/core/plugin"
 	"github.com/dunlinmq/dunlin/core/sys"
 )
 
@@ -39,9 +40,9 @@ func (c counts) Listeners() []admin.Listener {
 
 // Snapshot implements sys.Source.
 func (c counts) Snapshot() sys.Snapshot {
-	now, total := c.Counts(), c.s.env.Metrics.Totals()
+	now, total, plugins := c.Counts(), c.s.env.Metrics.Totals(), c.plugins()
 	return sys.Snapshot{
-		Metrics: c.s.env.Metrics.Counters(nil), Stats: c.stats(), Plugins: c.pluginStates(),
+		Metrics: c.s.env.Metrics.Counters(nil), Stats: c.stats(), Plugins: pluginStates(plugins), PluginNumbers: c.pluginNumbers(plugins),
 		Connections: now.Connections, MostConnections: c.s.env.Metrics.Gauges.Connections.Max(), Sessions: now.Sessions,
 		Subscriptions: now.Subscriptions, SharedSubscriptions: now.SharedSubscriptions, Routes: now.Routes,
 		Retained: now.Retained, RetainedBytes: c.s.retained.Bytes(),
@@ -51,13 +52,18 @@ func (c counts) Snapshot() sys.Snapshot {
 	}
 }
 
-// pluginStates tells how the loaded plugins are.
-func (c counts) pluginStates() (list []sys.Named) {
+// plugins are the loaded plugins.
+func (c counts) plugins() []plugin.Info {
 	if c.s.plugins == nil {
 		return nil // they are about to start
 	}
-	for _, p := range c.s.plugins.List() {
-		list = append(list, sys.Named{Name: p.Name, Word: string(p.Status.State)})
+	return c.s.plugins.List()
+}
+
+// pluginStates tells how the loaded plugins are.
+func pluginStates(plugins []plugin.Info) (list []sys.Named) {
+	for i := range plugins {
+		list = append(list, sys.Named{Name: plugins[i].Name, Word: string(plugins[i].Status.State)})
 	}
 	return list
 }

@@ -32,7 +32,8 @@ type Snapshot struct {
 	// comes with its highest value (emqx4 §6.2, §6.3).
 	Metrics, Stats []metrics.Sample
 
-	Plugins []Named // the states of the loaded plugins
+	Plugins       []Named // the states of the loaded plugins
+	PluginNumbers []Named // what they cost and count: the plugin's name and the number's, with slashes
 
 	Connections         int64 // gauge: clients with a connection
 	MostConnections     int64 // the highest value of Connections since the start
@@ -153,6 +154,9 @@ func (s *Sys) counts() {
 		}
 		for _, p := range n.Plugins {
 			s.emqx("plugins/"+p.Name+"/state", p.Word, true)
+		}
+		for _, p := range n.PluginNumbers {
+			s.emqx("plugins/"+p.Name, p.Word, false)
 		}
 		for _, c := range n.Metrics {
 			s.emqx("metrics/"+strings.ReplaceAll(c.Name, ".", "/"), strconv.FormatInt(c.Value, 10), false)

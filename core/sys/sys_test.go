@@ -77,13 +77,14 @@ func TestPublishesBothFamiliesAtStart(t *testing.T) {
 		b := newBoard()
 		defer run(t, both, b, sourceOf(Snapshot{
 			Connections: 3, MostConnections: 9, Sessions: 5, Subscriptions: 7, MessagesReceived: 11,
-			Plugins: []Named{{"acl", "quarantined"}},
+			Plugins: []Named{{"acl", "quarantined"}}, PluginNumbers: []Named{{"acl/hooks/acl/calls", "7"}},
 			Stats:   []metrics.Sample{{Name: "subscriptions.shared.max", Value: 8, Gauge: true}},
 			Metrics: []metrics.Sample{{Name: "packets.connect.received", Value: 12}},
 		}))()
 		want := map[string]string{
 			"$SYS/brokers":                                          "n1@host",
 			"$SYS/brokers/n1@host/plugins/acl/state":                "quarantined",
+			"$SYS/brokers/n1@host/plugins/acl/hooks/acl/calls":      "7",
 			"$SYS/brokers/n1@host/version":                          Version,
 			"$SYS/brokers/n1@host/sysdescr":                         Description,
 			"$SYS/brokers/n1@host/uptime":                           "0 seconds",

@@ -135,6 +135,7 @@ const (
 	ListFiguresRequest_FAMILY_METRICS     ListFiguresRequest_Family = 2
 	ListFiguresRequest_FAMILY_VM          ListFiguresRequest_Family = 3
 	ListFiguresRequest_FAMILY_STORE       ListFiguresRequest_Family = 4
+	ListFiguresRequest_FAMILY_PLUGINS     ListFiguresRequest_Family = 5 // names begin with the plugin's
 )
 
 // Enum value maps for ListFiguresRequest_Family.
@@ -145,6 +146,7 @@ var (
 		2: "FAMILY_METRICS",
 		3: "FAMILY_VM",
 		4: "FAMILY_STORE",
+		5: "FAMILY_PLUGINS",
 	}
 	ListFiguresRequest_Family_value = map[string]int32{
 		"FAMILY_UNSPECIFIED": 0,
@@ -152,6 +154,7 @@ var (
 		"FAMILY_METRICS":     2,
 		"FAMILY_VM":          3,
 		"FAMILY_STORE":       4,
+		"FAMILY_PLUGINS":     5,
 	}
 )
 
@@ -3334,15 +3337,16 @@ const file_admin_proto_rawDesc = "" +
 	"\x05Route\x12\x16\n" +
 	"\x06filter\x18\x01 \x01(\tR\x06filter\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12$\n" +
-	"\rsubscriptions\x18\x03 \x01(\x03R\rsubscriptions\"\xc1\x01\n" +
+	"\rsubscriptions\x18\x03 \x01(\x03R\rsubscriptions\"\xd5\x01\n" +
 	"\x12ListFiguresRequest\x12B\n" +
-	"\x06family\x18\x01 \x01(\x0e2*.dunlin.admin.v1.ListFiguresRequest.FamilyR\x06family\"g\n" +
+	"\x06family\x18\x01 \x01(\x0e2*.dunlin.admin.v1.ListFiguresRequest.FamilyR\x06family\"{\n" +
 	"\x06Family\x12\x16\n" +
 	"\x12FAMILY_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fFAMILY_STATS\x10\x01\x12\x12\n" +
 	"\x0eFAMILY_METRICS\x10\x02\x12\r\n" +
 	"\tFAMILY_VM\x10\x03\x12\x10\n" +
-	"\fFAMILY_STORE\x10\x04\"E\n" +
+	"\fFAMILY_STORE\x10\x04\x12\x12\n" +
+	"\x0eFAMILY_PLUGINS\x10\x05\"E\n" +
 	"\x10ListFiguresReply\x121\n" +
 	"\afigures\x18\x01 \x03(\v2\x17.dunlin.admin.v1.FigureR\afigures\"2\n" +
 	"\x06Figure\x12\x12\n" +

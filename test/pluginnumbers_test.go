@@ -1,0 +1,33 @@
+package test
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/dunlinmq/dunlin/core/packet"
+)
+
+// What a plugin has been asked is below $SYS, hook by hook.
+func TestNumbersOfPluginsBelowSYS(t *testing.T) {
+	t.Parallel()
+	b := start(t, setup{plugins: []string{"retainer"}, config: "sys.interval = \"1s\"\n", listeners: "[listener.tcp.external]\nbind = \"127.0.0.1:0\"\n"})
+	c := b.dial(v5)
+	c.connect("c")
+	c.publishWith(&packet.Publish{Topic: "kept", Payload: []byte("x"), Retain: true})
+	c.publishWith(&packet.Publish{Topic: "kept", Payload: []byte("y"), Retain: true})
+	c.ping()
+	c.subscribe("$SYS/brokers/+/plugins/retainer/hooks/retained_store/+", 0)
+	got := map[string]string{}
+	b.eventually("both records are counted", func() bool {
+		m := c.message()
+		got[m.Topic[strings.LastIndexByte(m.Topic, '/')+1:]] = string(m.Payload)
+		return got["records"] == "2"
+	})
+	c.subscribe("$SYS/brokers/+/plugins/retainer/memory/bytes", 0)
+	b.eventually("memory is told", func() bool {
+		m := c.message()
+		n, err := strconv.Atoi(string(m.Payload))
+		return strings.HasSuffix(m.Topic, "/memory/bytes") && err == nil && n > 0
+	})
+}
