@@ -105,9 +105,10 @@ check: generate ## everything that must hold before a commit: format, lint, gene
 	@dirty=$$(git status --porcelain); [ -z "$$dirty" ] || { echo "the tree is not clean:"; echo "$$dirty"; exit 1; }
 
 .PHONY: bench
-bench: build bench-peers ## run Dunlin beside other brokers and renew docs/performance.md (ROUNDS=, TIME=, ONLY=row)
+bench: build bench-peers ## run Dunlin beside other brokers and renew docs/performance.md (ROUNDS=, TIME=, CONNECTIONS=, ITEMS=, ONLY=row)
 	$(GO) build -o $(BUILD)/compare ./bench/compare
-	$(BUILD)/compare -rounds $(or $(ROUNDS),3) -time $(or $(TIME),2s) $(if $(ONLY),-only '$(ONLY)' -json '',-docs docs)
+	$(BUILD)/compare -rounds $(or $(ROUNDS),3) -time $(or $(TIME),2s) -connections $(or $(CONNECTIONS),8000) \
+		-items $(or $(ITEMS),1000000) $(if $(ONLY),-only '$(ONLY)' -json '',-docs docs)
 
 .PHONY: bench-peers
 bench-peers:

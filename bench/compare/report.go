@@ -46,7 +46,7 @@ func (r *rowResult) fail(broker string, err error) {
 func newReport(o *options) *report {
 	return &report{
 		Commit: commit(), Date: time.Now().UTC().Format(time.DateOnly), Machine: machine(), LoadBefore: loadAverage(),
-		Command: fmt.Sprintf("make bench ROUNDS=%d TIME=%s", o.rounds, o.scale.time),
+		Command: fmt.Sprintf("make bench ROUNDS=%d TIME=%s CONNECTIONS=%d ITEMS=%d", o.rounds, o.scale.time, o.scale.connections, o.scale.items),
 	}
 }
 
