@@ -134,6 +134,9 @@ func (c *Config) prepare() error {
 	bad(c.Threads < 1 || c.Threads > MaxThreads, "%d threads: 1 to %d are possible", c.Threads, MaxThreads)
 	bad(c.Kind != Conn && c.Kind != Sub && c.Kind != Storm && strings.ContainsAny(f.Topic, "+#"), "topic %q has a wildcard: only sub takes filters", f.Topic)
 	bad((c.Kind == P2P || c.Kind == Fan || c.Kind == Storm) && f.Size < Stamp, "payload of %d bytes: %s needs %d to tell messages apart", f.Size, c.Kind, Stamp)
+	each := f.Topic == "" || strings.Contains(f.Topic, "%i") || strings.Contains(f.Topic, "%c")
+	bad((c.Kind == P2P || c.Kind == Storm) && !each, "topic %q is the same for all: %s needs %%i or %%c in it", f.Topic, c.Kind)
+	bad(c.Kind == Fan && !f.In && strings.Contains(f.Topic, "%"), "topic %q differs among clients: one publisher needs one topic", f.Topic)
 	return errors.Join(faults...)
 }
 

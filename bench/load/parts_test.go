@@ -1,6 +1,7 @@
 package load
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -116,6 +117,19 @@ func TestConfigFaults(t *testing.T) {
 	for _, want := range []string{"0 clients", "port 99999", "version 9", "QoS 3", "payload of -1", "window of -1", "-1 messages", "-1 connections", "duration -1ns", "warm-up", "1000 threads", "wildcard", "28"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not told in: %v", want, err)
+		}
+	}
+	for _, c := range []struct {
+		kind  Kind
+		topic string
+		want  string
+	}{{P2P, "a", "the same for all"}, {Storm, "a/%u", "the same for all"}, {Fan, "a/%i", "one publisher needs one topic"}} {
+		cfg := brief(c.kind, 1883)
+		if cfg.Flow.Topic = c.topic; !strings.Contains(fmt.Sprint(cfg.prepare()), c.want) {
+			t.Errorf("%s with topic %s: %v", c.kind, c.topic, cfg.prepare())
+		}
+		if cfg.Flow.Topic = "a/%c"; c.kind != Fan && cfg.prepare() != nil {
+			t.Errorf("%s with a topic for each: %v", c.kind, cfg.prepare())
 		}
 	}
 	for kind, want := range map[Kind]string{Pub: "needs a topic", Sub: "needs a topic", "x": "unknown kind"} {
