@@ -80,9 +80,32 @@ func made() *report {
 	}
 }
 
+// docs/performance.md and its pictures say what bench/results.json says.
+func TestDocsAreOfTheFigures(t *testing.T) {
+	o := options{render: "../results.json"}
+	rep, err := o.report(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages := rep.pictures()
+	page, err := os.ReadFile("../../docs/performance.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(page), markBegin+rep.markdown()+markEnd) {
+		t.Error("docs/performance.md is not of bench/results.json: build/compare -render bench/results.json -docs docs")
+	}
+	for name, want := range pages {
+		got, err := os.ReadFile(filepath.Join("../../docs", name))
+		if err != nil || string(got) != want {
+			t.Errorf("docs/%s is not of bench/results.json: %v", name, err)
+		}
+	}
+}
+
 func TestTable(t *testing.T) {
 	text := made().text()
-	for _, want := range []string{"5.00 (10x)", "100,000 (0.05x)", "1,234 (1x)", "nats       failed: it fell", "1,000"} {
+	for _, want := range []string{"5.00 (10x)", "100,000 (0.05x)", "1,234 (1.0x)", "nats       failed: it fell", "1,000"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}
@@ -112,7 +135,7 @@ func TestDocument(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"# Performance\n<!--", "tail\n", "| QoS 0, 10 pairs | 0.50 | 5.00 | – | 0.40 |", "| idle connection | 1,000 |", "mosquitto in QoS 0, 10 pairs (7 lost, 0 out of order); nats in QoS 0, 10 pairs (it fell)"} {
+	for _, want := range []string{"# Performance\n<!--", "tail\n", "| QoS 0, 10 pairs | 0.50 | 5.00 (10x) | – | 0.40 |", "| idle connection | 1,000 |", "mosquitto in QoS 0, 10 pairs (7 lost, 0 out of order); nats in QoS 0, 10 pairs (it fell)"} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}

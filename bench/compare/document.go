@@ -98,7 +98,8 @@ func (r *report) table(b *strings.Builder, f figure, goal func(string) float64) 
 	}
 	b.WriteString("\n")
 	for _, row := range r.Rows {
-		if f.of(median(row.Samples["dunlin"])) == 0 {
+		base := median(row.Samples["dunlin"])
+		if f.of(base) == 0 {
 			continue
 		}
 		fmt.Fprintf(b, "| %s |", row.Name)
@@ -110,7 +111,7 @@ func (r *report) table(b *strings.Builder, f figure, goal func(string) float64) 
 			case f.write == nil:
 				fmt.Fprintf(b, " %s / %s / %s |", whole(m.P50), whole(m.P99), whole(m.P999))
 			default:
-				fmt.Fprintf(b, " %s |", f.write(f.of(m)))
+				fmt.Fprintf(b, " %s |", beside(f, m, base, x.Name != "dunlin"))
 			}
 		}
 		if goal != nil {

@@ -173,9 +173,22 @@ func beside(f figure, s, base sample, peer bool) string {
 	case v == 0:
 		return "-"
 	case peer && b > 0:
-		return fmt.Sprintf("%s (%.2gx)", f.write(v), v/b)
+		return fmt.Sprintf("%s (%sx)", f.write(v), times(v/b))
 	}
 	return f.write(v)
+}
+
+// times is a ratio in two digits, without an exponent.
+func times(f float64) string {
+	switch {
+	case f >= 10:
+		return fmt.Sprintf("%.0f", f)
+	case f >= 1:
+		return fmt.Sprintf("%.1f", f)
+	case f >= 0.01:
+		return fmt.Sprintf("%.2f", f)
+	}
+	return fmt.Sprintf("%.4f", f)
 }
 
 func (r *report) head() string {
