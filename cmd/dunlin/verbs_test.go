@@ -58,12 +58,12 @@ func TestEveryVerbHasAnExample(t *testing.T) {
 
 // Every command that lists or shows something has all three forms.
 func TestListingsHaveForms(t *testing.T) {
-	silent := map[string]bool{"config reload": true, "log set-level": true, "log primary-level": true, "acl cache-clean": true, "users passwd": true, "users import": true, "plugins command": true,
+	silent := map[string]bool{"config reload": true, "log set-level": true, "log primary-level": true, "acl cache-clean": true, "users passwd": true, "plugins command": true,
 		"store check": true, "store compact": true, "store backup": true, "store restore": true}
 	each((&app{}).ctl(), func(cmd *cobra.Command) {
 		path := pathOf(cmd)
 		acts := silent[path]
-		for _, verb := range []string{"add", "del", "create", "update", "delete", "kick", "stop", "start", "restart", "load", "unload", "reload", "enable", "disable"} {
+		for _, verb := range []string{"add", "del", "create", "update", "delete", "kick", "stop", "start", "restart", "load", "unload", "reload", "enable", "disable", "import"} {
 			acts = acts || cmd.Name() == verb
 		}
 		if (cmd.Flags().Lookup("output") == nil) != acts {
