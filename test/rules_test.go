@@ -312,3 +312,27 @@ func TestRulesByCtl(t *testing.T) {
 		t.Errorf("rules list: %s", out)
 	}
 }
+
+// TestRulesReadme: the example of the README works as it stands there, but for the
+// server's address.
+func TestRulesReadme(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(repo, "plugins", "rule_engine", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, ok := strings.Cut(string(text), "```toml\n")
+	example, _, closed := strings.Cut(example, "```")
+	if !ok || !closed {
+		t.Fatal("the README has no example")
+	}
+	server := newHookServer(t)
+	b := start(t, ruleFiles(t, map[string]string{"readme.toml": strings.Replace(example, "http://127.0.0.1:8000", server.URL, 1)}))
+	c, dev := b.dial(v5), b.dial(v5)
+	c.connect("watch")
+	c.subscribe("alarms/#", 1)
+	dev.connect("oven")
+	dev.publishSync(&packet.Publish{Topic: "sensors/1", Payload: []byte(`{"temp": 31}`), QoS: 1})
+	c.expect("alarms/oven", "31 degrees")
+	b.eventually("the server has it", func() bool { return server.has(`{"client": "oven", "t": 31}`) })
+}

@@ -9,6 +9,13 @@ import (
 	"path/filepath"
 
 	"github.com/dunlinmq/dunlin/plugins/rule_engine/resource"
+	"github.com/dunlinmq/dunlin/plugins/rule_engine/sink/clickhouse"
+	"github.com/dunlinmq/dunlin/plugins/rule_engine/sink/file"
+	"github.com/dunlinmq/dunlin/plugins/rule_engine/sink/influxdb"
+	"github.com/dunlinmq/dunlin/plugins/rule_engine/sink/kafka"
+	"github.com/dunlinmq/dunlin/plugins/rule_engine/sink/mysql"
+	"github.com/dunlinmq/dunlin/plugins/rule_engine/sink/pgsql"
+	"github.com/dunlinmq/dunlin/plugins/rule_engine/sink/redis"
 	"github.com/dunlinmq/dunlin/plugins/rule_engine/sink/webhook"
 	sdk "github.com/dunlinmq/dunlin/pluginsdk"
 	"github.com/dunlinmq/dunlin/pluginsdk/topic"
@@ -28,7 +35,8 @@ type config struct {
 
 // types are the resources that there are.
 var types = map[string]resource.Opener{
-	"web_hook": webhook.Open,
+	"clickhouse": clickhouse.Open, "file": file.Open, "influxdb": influxdb.Open, "kafka": kafka.Open, "mysql": mysql.Open, "pgsql": pgsql.Open,
+	"redis": redis.Open, "web_hook": webhook.Open,
 }
 
 // parse reads the configuration.

@@ -32,7 +32,7 @@ type Services struct {
 // sinks are the actions that put rows in a queue, and the type of their
 // resource.
 var sinks = map[string]string{
-	"data_to_webserver": "web_hook", "data_to_mqtt_broker": "bridge_mqtt", "data_to_pgsql": "pgsql", "data_to_mysql": "mysql", "data_to_redis": "redis",
+	"data_to_webserver": "web_hook", "data_to_pgsql": "pgsql", "data_to_mysql": "mysql", "data_to_redis": "redis",
 	"data_to_kafka": "kafka", "data_to_influxdb": "influxdb", "data_to_clickhouse": "clickhouse", "data_to_file": "file",
 }
 

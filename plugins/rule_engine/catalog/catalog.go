@@ -30,6 +30,13 @@ var Common = []string{"batch_size", "batch_bytes", "batch_time", "write_timeout"
 
 // Actions are all actions, by name.
 var Actions = []Action{
+	{"data_to_clickhouse", app, "$any", []string{"clickhouse"}, "Data to ClickHouse", "Insert rows into a table of ClickHouse", []string{"$resource", "table", "row"}},
+	{"data_to_file", app, "$any", []string{"file"}, "Data to File", "Append rows to a file", []string{"$resource", "line"}},
+	{"data_to_influxdb", app, "$any", []string{"influxdb"}, "Data to InfluxDB", "Write rows as points of InfluxDB or VictoriaMetrics", []string{"$resource", "measurement", "tags", "fields", "timestamp"}},
+	{"data_to_kafka", app, "$any", []string{"kafka"}, "Data to Kafka", "Produce rows to a topic of Kafka", []string{"$resource", "topic", "key", "payload_tmpl"}},
+	{"data_to_mysql", app, "$any", []string{"mysql"}, "Data to MySQL", "Run a statement of MySQL or MariaDB for each row", []string{"$resource", "sql"}},
+	{"data_to_pgsql", app, "$any", []string{"pgsql"}, "Data to PostgreSQL", "Run a statement of PostgreSQL for each row", []string{"$resource", "sql"}},
+	{"data_to_redis", app, "$any", []string{"redis"}, "Data to Redis", "Run a command of Redis for each row", []string{"$resource", "cmd"}},
 	{"data_to_webserver", app, "$any", []string{"web_hook"}, "Data to Web Server", "Forward rows to a web server", []string{"$resource", "method", "path", "headers", "body"}},
 	{"do_nothing", app, "$any", []string{}, "Do Nothing (debug)", "This action does nothing and never fails. It is for debugging", []string{}},
 	{"inspect", app, "$any", []string{}, "Inspect (debug)", "Writes the rows to the log", []string{}},
@@ -38,5 +45,12 @@ var Actions = []Action{
 
 // Types are all types of resources, by name.
 var Types = []Type{
+	{"clickhouse", app, "ClickHouse", "A ClickHouse server, over HTTP", []string{"url", "database", "user", "password", "request_timeout"}},
+	{"file", app, "File", "A file that rotates", []string{"path", "max_size", "max_files"}},
+	{"influxdb", app, "InfluxDB", "InfluxDB 1 or 2, or VictoriaMetrics", []string{"url", "database", "username", "password", "token", "org", "bucket", "precision", "request_timeout"}},
+	{"kafka", app, "Kafka", "A Kafka cluster", []string{"servers", "username", "password", "ssl", "compression"}},
+	{"mysql", app, "MySQL", "A MySQL or MariaDB server", []string{"server", "database", "user", "password", "ssl", "cacertfile", "connect_timeout"}},
+	{"pgsql", app, "PostgreSQL", "A PostgreSQL server", []string{"server", "database", "username", "password", "sslmode", "cacertfile", "certfile", "keyfile", "connect_timeout"}},
+	{"redis", app, "Redis", "A Redis server", []string{"server", "database", "username", "password", "ssl", "connect_timeout"}},
 	{"web_hook", app, "WebHook", "A web server", []string{"url", "pool_size", "connect_timeout", "request_timeout", "verify", "server_name_indication", "cacertfile", "certfile", "keyfile"}},
 }
