@@ -1,5 +1,7 @@
 // Package kafka brings rows to Kafka: resource kafka, action data_to_kafka. A batch is
-// done when all replicas that are in sync have it; the producer is idempotent.
+// done when all replicas that are in sync have it. The producer is not idempotent:
+// such a one cannot give a record up while the cluster is away, and the worker could
+// not stop; rows may come twice anyway.
 package kafka
 
 import (
@@ -33,7 +35,8 @@ var _ sink.Resource = (*Cluster)(nil)
 
 // Open reads the resource's configuration. It does not connect.
 func Open(p *params.Params) (sink.Resource, error) {
-	opts := []kgo.Opt{kgo.SeedBrokers(strings.Split(p.Required("servers"), ",")...), kgo.ClientID("dunlin"), kgo.AllowAutoTopicCreation(), kgo.UnknownTopicRetries(3)}
+	opts := []kgo.Opt{kgo.SeedBrokers(strings.Split(p.Required("servers"), ",")...), kgo.ClientID("dunlin"), kgo.AllowAutoTopicCreation(), kgo.UnknownTopicRetries(3),
+		kgo.DisableIdempotentWrite()}
 	if p.Bool("ssl", false) {
 		opts = append(opts, kgo.DialTLSConfig(&tls.Config{MinVersion: tls.VersionTLS12}))
 	}
