@@ -14,7 +14,8 @@ type Client struct {
 // Filter puts the client's names in place of the levels %c (client identifier)
 // and %u (user name); ok is false when the line is not about the client. A client
 // without a user name is not meant by %u. A name that is no single level of a
-// topic would widen the filter: it allows nothing, and denies as + would.
+// topic would widen the filter: it allows nothing, and denies as + would. One that
+// begins with $ would lead to $SYS as a first level: it allows nothing either.
 func Filter(filter string, allow bool, c Client) (filled string, ok bool) {
 	if !Has(filter) {
 		return filter, true
@@ -32,10 +33,10 @@ func Filter(filter string, allow bool, c Client) (filled string, ok bool) {
 		default:
 			continue
 		}
-		if name == "" || strings.ContainsAny(name, "/+#\x00") {
-			if allow {
-				return "", false
-			}
+		switch wide := name == "" || strings.ContainsAny(name, "/+#\x00"); {
+		case allow && (wide || i == 0 && name[0] == '$'):
+			return "", false
+		case wide:
 			name = "+"
 		}
 		levels[i] = name

@@ -22,6 +22,8 @@ func TestFilter(t *testing.T) {
 		{"%u", true, unnamed, "", false}, {"%u", false, unnamed, "", false}, {"%c", true, unnamed, "c1", true},
 		{"a/%c", true, wild, "", false}, {"a/%c", false, wild, "a/+", true}, {"a/%u", true, wild, "", false}, {"a/%u/b", false, wild, "a/+/b", true},
 		{"%u", true, placeholder.Client{Named: true}, "", false},
+		{"%c/#", true, placeholder.Client{ID: "$SYS"}, "", false}, {"%c/#", false, placeholder.Client{ID: "$SYS"}, "$SYS/#", true},
+		{"a/%c", true, placeholder.Client{ID: "$SYS"}, "a/$SYS", true},
 		{"%c/%c", true, placeholder.Client{ID: strings.Repeat("x", 40_000)}, "", false},
 	} {
 		got, ok := placeholder.Filter(tc.filter, tc.allow, tc.client)
