@@ -79,6 +79,11 @@ bench-plugins: ## what a PUBLISH and an acl question cost with plugins of each k
 bench-hostile: plugins ## attack a broker by its plugins, and reload every plugin 30 times, under load; prints what others notice
 	$(GO) test -count=1 -v -run 'TestHostile|TestReloadsUnderLoad' -parallel 1 ./test -args -hostile 5s -reloads 30 | grep -E 'p99|^(---|ok|FAIL)'
 
+.PHONY: bench-durable
+bench-durable: build ## durable QoS 1 in the three modes beside mosquitto, backlogs, and the recovery of 100,000 sessions with a million messages
+	$(GO) run ./bench/durable -dunlin $(BUILD)/dunlin$(EXE)
+	$(GO) test -run '^$$' -bench BenchmarkRecover -benchtime 3x ./core/registry -recover-sessions 100000
+
 .PHONY: generate
 generate: ## regenerate code and documents; needs protoc
 	@command -v protoc >/dev/null || { echo "make generate needs protoc: apt-get install protobuf-compiler" >&2; exit 1; }
