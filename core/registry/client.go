@@ -15,6 +15,11 @@ import (
 // (by a slow plugin) reaches it.
 const MailboxLimit = 16 << 10
 
+// keptLimit is MailboxLimit for deliveries that wait for the disk: a disk that
+// stalls for a second must not take away what will be acknowledged. The queue of
+// the store, which makes publishers wait, is shorter.
+const keptLimit = 16 * MailboxLimit
+
 // Runner runs a connected client: its connection.
 type Runner interface {
 	// Wake makes the client's turn come soon; with b, when b ends.
@@ -97,15 +102,19 @@ func (c *Client) Info() *hook.Client {
 func (c *Client) Deliver(b *router.Batch, d message.Delivery) {
 	c.mu.Lock()
 	online := c.runner != nil
+	keeps, limit := c.durable != nil && c.durable.keeps(&d), MailboxLimit
+	if keeps {
+		limit = keptLimit
+	}
 	switch {
 	case c.closed:
 		c.mu.Unlock()
 		return
-	case online && c.inbox != nil && len(c.inbox.Deliveries) >= MailboxLimit:
+	case online && c.inbox != nil && len(c.inbox.Deliveries) >= limit:
 		c.mu.Unlock()
 		c.reg.drop(b, c.id, d.Msg, session.ReasonQueueFull)
 		return
-	case c.durable != nil && c.durable.keeps(&d):
+	case keeps:
 		if c.reg.cfg.Journal.Fault() != nil {
 			c.mu.Unlock()
 			b.Refuse()

@@ -31,6 +31,9 @@ type durable struct {
 	// Transactions with something of the session that had not ended when they were
 	// last looked at: whoever takes the session over waits for them.
 	open []*journal.Tx
+	// Places to be deleted when those have ended: another event loop may have put
+	// them into one of them, and the later one wins.
+	later []uint64
 }
 
 // keeps tells whether the delivery has to survive: its effective QoS is above 0.
@@ -103,9 +106,7 @@ func (c *Client) settle(b *router.Batch, e *session.Effects) {
 	}
 	var k [placeKeyLen]byte
 	for i := range e.Drops {
-		if seq := e.Drops[i].Seq; seq != 0 {
-			d.tx(b, c.reg.cfg.Journal).Delete(appendPlace(k[:0], d.sid, seq))
-		}
+		c.remove(b, e.Drops[i].Seq)
 	}
 	for _, m := range e.Moves {
 		switch {
@@ -118,6 +119,37 @@ func (c *Client) settle(b *router.Batch, e *session.Effects) {
 			d.tx(b, c.reg.cfg.Journal).Delete(appendPlace(k[:0], d.sid, m.Seq))
 		}
 	}
+}
+
+// remove takes a place out that perhaps is not in the store yet. c.mu is held.
+func (c *Client) remove(b *router.Batch, seq uint64) {
+	d := c.durable
+	if seq == 0 || d == nil {
+		return
+	}
+	own := d.tx(b, c.reg.cfg.Journal)
+	for _, t := range d.open {
+		if t != own && t.Wait(c) {
+			d.later = append(d.later, seq)
+			return
+		}
+	}
+	own.Delete(appendPlace(nil, d.sid, seq))
+}
+
+// overdue takes the places that can be deleted now; nil: none. c.mu is held.
+func (c *Client) overdue() (seqs []uint64) {
+	d := c.durable
+	if d == nil || len(d.later) == 0 {
+		return nil
+	}
+	for _, t := range d.open {
+		if t.Wait(c) {
+			return nil
+		}
+	}
+	seqs, d.later = d.later, nil
+	return seqs
 }
 
 // Dropped forgets a delivery that was taken from the mailbox and does not go to

@@ -38,6 +38,9 @@ func (r *Registry) Release(b *router.Batch, c *Client, d Departure) {
 	c.waiting = nil
 	shared := r.keepMail(b.Now, c, box, e)
 	c.settle(b, e)
+	for i := range shared {
+		c.remove(b, shared[i].Seq)
+	}
 	finish := r.handOver(b, leaving{sh, c, waiting, d})
 	c.mu.Unlock()
 	sh.mu.Unlock()
@@ -126,7 +129,6 @@ func (r *Registry) keepMail(now int64, c *Client, box *Mailbox, e *session.Effec
 	for _, m := range box.Deliveries {
 		if m.Share != nil {
 			shared = append(shared, m)
-			e.Moves = append(e.Moves, session.Move{Seq: m.Seq, Step: session.StepOver})
 			continue
 		}
 		c.sess.Deliver(now, m, e)
