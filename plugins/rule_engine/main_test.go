@@ -181,3 +181,23 @@ func BenchmarkRepublish(b *testing.B) {
 		})
 	}
 }
+
+// TestManyRules: ten thousand rules of one file are read, and the broker is told
+// their topics.
+func TestManyRules(t *testing.T) {
+	const n = 10_000
+	var text strings.Builder
+	for i := range n {
+		text.WriteString(republishing(fmt.Sprintf("r%d", i), fmt.Sprintf("many/%d/+", i), fmt.Sprintf("out/%d", i)))
+	}
+	e, r, b := engine(t, text.String())
+	if got := published(t, r, "many/7777/x", "m"); !slices.Equal(got, []string{"out/7777 m"}) {
+		t.Errorf("published %q", got)
+	}
+	if got := b.wants[uint32(contract.HookMessage)]; len(got) != n {
+		t.Errorf("the broker is told %d topics", len(got))
+	}
+	if at := e.content.RuleAt["r9999"].Line; at != (n-1)*5+2 {
+		t.Errorf("the last rule is in line %d", at)
+	}
+}

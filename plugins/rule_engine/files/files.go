@@ -83,11 +83,12 @@ type Folder struct {
 
 // one is a file that was read.
 type one struct {
-	size  int64
-	at    time.Time
-	lines []string
-	good  file // what it said when it was last right
-	err   error
+	size int64
+	at   time.Time
+	good file // what it said when it was last right
+	err  error
+
+	rules, resources map[string]int // their lines
 }
 
 // Open is the folder of a path, which need not exist.
@@ -147,9 +148,10 @@ func (f *Folder) refresh(path string) bool {
 		next.err = err
 		return true
 	}
-	next.lines = strings.Split(string(text), "\n")
+	lines := strings.Split(string(text), "\n")
+	next.rules, next.resources = places(lines, "rule", "sql"), places(lines, "resource", "type")
 	var got file
-	if next.err = decode(path, string(text), next.lines, &got); next.err == nil {
+	if next.err = decode(path, string(text), lines, &got); next.err == nil {
 		next.good = got
 	}
 	return true
@@ -197,22 +199,24 @@ func lineOf(lines []string, key string) int {
 	return 0
 }
 
-// head finds the line of a table: [rule.x] or [rule."x"], and behind it that of key.
-func head(lines []string, kind, name, key string) int {
-	at := 0
+// places are the lines of the tables [kind.x] or [kind."x"], by x; with key, that of
+// its value where there is one.
+func places(lines []string, kind, key string) map[string]int {
+	at := map[string]int{}
+	name := ""
 	for i, l := range lines {
-		l = strings.ReplaceAll(strings.ReplaceAll(strings.TrimSpace(l), `"`, ""), "'", "")
-		if at == 0 {
-			if l == "["+kind+"."+name+"]" {
-				at = i + 1
+		l = strings.TrimSpace(l)
+		if strings.HasPrefix(l, "[") {
+			name = ""
+			inner, mine := strings.CutPrefix(l, "["+kind+".")
+			if inner, closed := strings.CutSuffix(inner, "]"); mine && closed {
+				name = strings.Trim(inner, `"'`)
+				at[name] = i + 1
 			}
 			continue
 		}
-		if strings.HasPrefix(l, "[") {
-			break
-		}
-		if rest, ok := strings.CutPrefix(l, key); ok && strings.HasPrefix(strings.TrimSpace(rest), "=") {
-			return i + 1
+		if rest, ok := strings.CutPrefix(l, key); ok && name != "" && strings.HasPrefix(strings.TrimSpace(rest), "=") {
+			at[name] = i + 1
 		}
 	}
 	return at
@@ -226,7 +230,7 @@ func (f *Folder) content(paths []string) (*Content, error) {
 		o := f.read[path]
 		errs = append(errs, o.err)
 		for name, r := range o.good.Rules {
-			at := Place{path, head(o.lines, "rule", name, "sql")}
+			at := Place{path, o.rules[name]}
 			if first, ok := c.RuleAt[name]; ok {
 				errs = append(errs, fmt.Errorf("%s: there is a rule %s in %s already: give one of them another name", at, name, first))
 				continue
@@ -234,7 +238,7 @@ func (f *Folder) content(paths []string) (*Content, error) {
 			c.Rules[name], c.RuleAt[name] = r, at
 		}
 		for name, r := range o.good.Resources {
-			at := Place{path, head(o.lines, "resource", name, "type")}
+			at := Place{path, o.resources[name]}
 			if first, ok := c.ResourceAt[name]; ok {
 				errs = append(errs, fmt.Errorf("%s: there is a resource %s in %s already: give one of them another name", at, name, first))
 				continue
