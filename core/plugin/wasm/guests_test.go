@@ -83,10 +83,12 @@ func TestGoGuestFaults(t *testing.T) {
 	s := spec(t, goCode(t))
 	s.Manifest = &manifest.Manifest{MemoryPages: 256}
 	p := open(t, 1, s)
+	conn := uint64(0) // one for each fault: a connection that goes on is not asked about
 	for topic, want := range map[string]string{
 		"panic": "the topic says so", "exit": "exited with code 7", "hoard": "", "wait": "deadlock",
 	} {
-		c := topics(1, "a", topic, "deny/a")
+		conn++
+		c := topics(conn, "a", topic, "deny/a")
 		call(t, p, c)
 		if _, err := c.Verdict(1); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", topic, err, want)
@@ -96,7 +98,7 @@ func TestGoGuestFaults(t *testing.T) {
 		p.faults.mu.Lock()
 		p.faults.tokens = faultBurst
 		p.faults.mu.Unlock()
-		c = topics(1, "a", "deny/a")
+		c = topics(conn, "a", "deny/a")
 		call(t, p, c)
 		if v, err := c.Verdict(1); err != nil || v.Action != contract.Deny {
 			t.Errorf("after %s: %v, %v", topic, v.Action, err)
