@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/dunlinmq/dunlin/cmd/dunlin/plugintool/dirlock"
 	"github.com/dunlinmq/dunlin/core/admin"
 	"github.com/dunlinmq/dunlin/core/admin/adminpb"
 	"github.com/dunlinmq/dunlin/core/plugin/passhash"
@@ -295,7 +296,7 @@ func (a *app) edit(ctx context.Context, u *userFlags, change func(f *usersFile) 
 	if err != nil {
 		return err
 	}
-	unlock, err := lockDir(filepath.Dir(path))
+	unlock, err := dirlock.Take(filepath.Dir(path))
 	if err != nil {
 		return err
 	}

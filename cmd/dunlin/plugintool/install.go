@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dunlinmq/dunlin/cmd/dunlin/plugintool/dirlock"
 	"github.com/dunlinmq/dunlin/core/plugin/manifest"
 )
 
@@ -51,8 +52,20 @@ type AddOptions struct {
 
 // Add puts the plugin into its folder, in one step in place of what is there, and notes
 // its sums in the lock. Until both are done it cannot be loaded; a version that runs
-// goes on.
+// goes on. Others who add or remove at the same moment wait, on this machine.
 func (p *Place) Add(b *Bundle, o AddOptions) (*Added, error) {
+	if p.Trust.LockFile == "" {
+		return nil, errors.New("plugins.lock_file is empty: there is nowhere to note what is installed")
+	}
+	etc := filepath.Dir(p.Trust.LockFile)
+	if err := os.MkdirAll(etc, 0o755); err != nil {
+		return nil, err
+	}
+	unlock, err := dirlock.Take(etc)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	lock, err := manifest.ReadLock(p.Trust.LockFile)
 	if err != nil {
 		return nil, err
@@ -78,8 +91,6 @@ func (p *Place) Add(b *Bundle, o AddOptions) (*Added, error) {
 // accept refuses what the operator does not trust.
 func (p *Place) accept(b *Bundle, old manifest.Locked, force bool) error {
 	switch {
-	case p.Trust.LockFile == "":
-		return errors.New("plugins.lock_file is empty: there is nowhere to note what is installed")
 	case b.Signature != nil && p.Trust.Trusts(b.Signature.Key):
 		return nil
 	case p.Trust.RequireSignature && b.Signature == nil:
@@ -137,10 +148,8 @@ func (p *Place) describe(b *Bundle) *Added {
 // place writes the files beside the folder, swaps, and has the lock written; if that
 // fails the old files come back.
 func (p *Place) place(b *Bundle, a *Added, lock func() error) (err error) {
-	for _, dir := range []string{p.Dir, filepath.Dir(p.Trust.LockFile)} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return err
-		}
+	if err := os.MkdirAll(p.Dir, 0o755); err != nil {
+		return err
 	}
 	stage, err := os.MkdirTemp(p.Dir, ".add-")
 	if err != nil {
@@ -238,6 +247,15 @@ func (p *Place) Remove(name string) error {
 	if err := manifest.CheckName(name); err != nil {
 		return err
 	}
+	unknown := fmt.Errorf("%s: %w in %s: only what `dunlin plugin add` has installed can be removed", name, fs.ErrNotExist, p.Trust.LockFile)
+	unlock, err := dirlock.Take(filepath.Dir(p.Trust.LockFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return unknown
+	}
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	l, err := manifest.ReadLoaded(p.Loaded)
 	if err != nil {
 		return err
@@ -251,7 +269,7 @@ func (p *Place) Remove(name string) error {
 	}
 	folder := filepath.Join(p.Dir, name)
 	if _, ok := lock.Plugins[name]; !ok {
-		return fmt.Errorf("%s: %w in %s: only what `dunlin plugin add` has installed can be removed", name, fs.ErrNotExist, p.Trust.LockFile)
+		return unknown
 	}
 	delete(lock.Plugins, name)
 	if err := lock.Write(p.Trust.LockFile); err != nil {
