@@ -132,7 +132,9 @@ func (s *Server) Run(ctx context.Context) error {
 	case err = <-served:
 	case <-ctx.Done():
 		s.drain(g)
-		err = <-served
+		if err = <-served; errors.Is(err, grpc.ErrServerStopped) {
+			err = nil // the end came before the beginning
+		}
 	}
 	if err != nil {
 		err = fmt.Errorf("serve admin socket: %w", err)

@@ -219,6 +219,21 @@ func TestStopIsPassedOn(t *testing.T) {
 	<-stopped
 }
 
+// A node that is stopped before it serves has been stopped, and has not failed.
+func TestStoppedBeforeItServes(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 50 { // whether it serves first is up to the scheduler
+		s, err := Listen(Config{DataDir: t.TempDir()}, nil, house{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestSocketIsPrivate(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		return // access is by the directory's list there, not by a mode
