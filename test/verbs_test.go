@@ -86,6 +86,12 @@ var ctlVerbs = []verbTest{
 	{"bridges show far -o json", `"state": "stopped"`, 0}, {"bridges show near", "there are: far", 3},
 	{"bridges stop far", "is not started", 1}, {"bridges start far", "ok", 0}, {"bridges start far", "is started already", 1}, {"bridges stop far", "ok", 0},
 	{"bridges import etc/dunlin.toml", "there is no connection block", 2}, {"bridges import etc/none", "none", 1},
+	{"topic-metrics list", "TOPIC", 0}, {"topic-metrics list -o json", `"messages.in.count": 0`, 0}, {"topic-metrics list -o wide", "MESSAGES.QOS2.OUT.RATE", 0},
+	{"topic-metrics show hall", "messages.dropped.count", 0}, {"topic-metrics show hall -o json", `"topic": "hall"`, 0}, {"topic-metrics show attic", "not registered", 3},
+	{"topic-metrics register attic", "ok", 0}, {"topic-metrics register attic", "registered already", 1}, {"topic-metrics register attic/+", "wildcard", 2},
+	{"topic-metrics reset attic", "ok", 0}, {"topic-metrics reset --all", "ok", 0}, {"topic-metrics reset cellar", "not registered", 3},
+	{"topic-metrics unregister attic", "ok", 0}, {"topic-metrics unregister attic", "not registered", 3}, {"topic-metrics unregister --all", "ok", 0},
+	{"topic-metrics list -o json", "[]", 0},
 	{"users add u1", "ok", 0}, {"users list", "u1", 0}, {"users list -o json", `"name": "u1"`, 0}, {"users passwd u1", "ok", 0},
 	{"users del u1", "ok", 0}, {"users del u1", "u1", 3}, {"users import none", "none", 1},
 	{"rules list", "rule_engine", 1}, {"plugins load rule_engine", "loaded successfully", 0},
@@ -152,7 +158,8 @@ func TestEveryVerb(t *testing.T) {
 		v.run(life, v.line)
 	}
 	rules := ruleFiles(t, nil)
-	rules.plugins = []string{"retainer", "bridge_mqtt"}
+	rules.plugins = []string{"retainer", "bridge_mqtt", "topic_metrics"}
+	rules.etc["etc/plugins/topic_metrics.toml"] = "[plugin]\ngrant = [\"metric\"]\n[config]\ntopics = [\"hall\"]\n"
 	rules.etc["etc/plugins/bridge_mqtt.toml"] = `[plugin]
 grant = ["publish"]
 [config.bridges.far]

@@ -88,6 +88,12 @@ var verbs = map[string]verb{
 	"ctl users del":      {example: "ctl users del sensor-7"},
 	"ctl users import":   {example: "ctl users import /etc/mosquitto/passwd"},
 
+	"ctl topic-metrics list":       {example: "ctl topic-metrics list -o wide"},
+	"ctl topic-metrics show":       {example: "ctl topic-metrics show sensors/hall -o json", args: []completer{topicsCounted}},
+	"ctl topic-metrics register":   {example: "ctl topic-metrics register sensors/hall"},
+	"ctl topic-metrics unregister": {example: "ctl topic-metrics unregister sensors/hall", args: []completer{topicsCounted}},
+	"ctl topic-metrics reset":      {example: "ctl topic-metrics reset --all", args: []completer{topicsCounted}},
+
 	"ctl rules list":          {example: "ctl rules list -o wide"},
 	"ctl rules show":          {example: "ctl rules show hot -o json", args: []completer{ruleIDs}},
 	"ctl rules create":        {example: `ctl rules create 'SELECT payload.t as t FROM "s/#" WHERE t > 30' '[{"name": "republish", "params": {"target_topic": "hot"}}]' -i hot`},
