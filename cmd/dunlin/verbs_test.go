@@ -59,7 +59,8 @@ func TestEveryVerbHasAnExample(t *testing.T) {
 // Every command that lists or shows something has all three forms.
 func TestListingsHaveForms(t *testing.T) {
 	silent := map[string]bool{"config reload": true, "log set-level": true, "log primary-level": true, "acl cache-clean": true, "users passwd": true, "plugins command": true,
-		"store check": true, "store compact": true, "store backup": true, "store restore": true}
+		"store check": true, "store compact": true, "store backup": true, "store restore": true,
+		"topic-metrics register": true, "topic-metrics unregister": true, "topic-metrics reset": true}
 	each((&app{}).ctl(), func(cmd *cobra.Command) {
 		path := pathOf(cmd)
 		acts := silent[path]
