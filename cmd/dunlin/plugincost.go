@@ -25,6 +25,7 @@ func costRows(c *adminpb.PluginCost) [][2]string {
 		{"vouched by", c.GetVouched()},
 		{"grants", strings.Join(c.GetGrants(), ", ")},
 		{"engine", c.GetEngine()},
+		{"compiled in", compiled(c)},
 		{"instances", fmt.Sprint(c.GetInstances())},
 		{"pid", number(uint64(c.GetPid()))},
 		{"memory", mebibytes(c.GetMemory(), c.GetMemoryMax())},
@@ -32,6 +33,22 @@ func costRows(c *adminpb.PluginCost) [][2]string {
 	}
 	if c.GetFuel() > 0 {
 		rows = append(rows, [2]string{"fuel", fmt.Sprintf("%d p50, %d max, %d a call", c.GetFuelP50(), c.GetFuelMost(), c.GetFuel())})
+	}
+	if c.GetPid() > 0 {
+		rows = append(rows, [2]string{"cpu", time.Duration(c.GetCpuNs()).String()})
+	}
+	if n := c.GetRetries(); n > 0 {
+		rows = append(rows, [2]string{"retries", fmt.Sprint(n)})
+	}
+	if c.GetCacheHits()+c.GetCacheMisses() > 0 {
+		rows = append(rows, [2]string{"cache", fmt.Sprintf("%d hits, %d misses", c.GetCacheHits(), c.GetCacheMisses())})
+	}
+	if calls := c.GetHostCalls(); len(calls) > 0 {
+		var list []string
+		for _, name := range slices.Sorted(maps.Keys(calls)) {
+			list = append(list, fmt.Sprintf("%s %d", name, calls[name]))
+		}
+		rows = append(rows, [2]string{"host calls", strings.Join(list, ", ")})
 	}
 	if c.GetParked()+c.GetOverdue()+c.GetLost() > 0 {
 		rows = append(rows, [2]string{"pending", fmt.Sprintf("%d waiting, %d overdue, %d answers lost", c.GetParked(), c.GetOverdue(), c.GetLost())})
@@ -44,6 +61,18 @@ func costRows(c *adminpb.PluginCost) [][2]string {
 		rows = append(rows, [2]string{"metric", name + " = " + strconv.FormatFloat(c.GetMetrics()[name], 'f', -1, 64)})
 	}
 	return rows
+}
+
+// compiled tells how long it took to make a module ready.
+func compiled(c *adminpb.PluginCost) string {
+	if c.GetEngine() == "" {
+		return ""
+	}
+	text := time.Duration(c.GetCompileNs()).Round(time.Microsecond).String()
+	if c.GetCompileCached() {
+		text += " (from the compilation cache)"
+	}
+	return text + ", first guest in " + time.Duration(c.GetInstantiateNs()).Round(time.Microsecond).String()
 }
 
 // number writes n unless it is 0.
@@ -208,6 +237,15 @@ type costJSON struct {
 	Grants      []string `json:"grants"`
 	SHA256      string   `json:"sha256"`
 	Vouched     string   `json:"vouched_for_by"`
+	Retries     uint64   `json:"retries"`
+	Compile     uint64   `json:"compile_ns"`
+	FromCache   bool     `json:"compile_cached"`
+	Instantiate uint64   `json:"instantiate_ns"`
+	CPU         uint64   `json:"cpu_ns"`
+	CacheHits   uint64   `json:"cache_hits"`
+	CacheMisses uint64   `json:"cache_misses"`
+
+	HostCalls map[string]uint64 `json:"host_calls"` // by capability
 
 	Metrics map[string]float64 `json:"metrics"` // the plugin's own
 }
@@ -220,10 +258,16 @@ func toCostJSON(c *adminpb.PluginCost) costJSON {
 	if numbers == nil {
 		numbers = map[string]float64{}
 	}
+	calls := c.GetHostCalls()
+	if calls == nil {
+		calls = map[string]uint64{}
+	}
 	return costJSON{
 		Engine: c.GetEngine(), Fuel: c.GetFuel(), FuelP50: c.GetFuelP50(), FuelMax: c.GetFuelMost(), Memory: c.GetMemory(), MemoryMax: c.GetMemoryMax(),
 		Instances: c.GetInstances(), PID: c.GetPid(), Queued: c.GetQueued(), Dropped: c.GetDropped(), Pending: c.GetParked(), Overdue: c.GetOverdue(),
 		LogWaiting: c.GetLogWaiting(), LogBytes: c.GetLogBytes(), LogMax: c.GetLogMax(), LogDropped: c.GetLogDropped(), Redelivered: c.GetRedelivered(),
 		Grants: grants, SHA256: c.GetSha256(), Vouched: c.GetVouched(), Metrics: numbers,
+		Retries: c.GetRetries(), Compile: c.GetCompileNs(), FromCache: c.GetCompileCached(), Instantiate: c.GetInstantiateNs(), CPU: c.GetCpuNs(),
+		CacheHits: c.GetCacheHits(), CacheMisses: c.GetCacheMisses(), HostCalls: calls,
 	}
 }

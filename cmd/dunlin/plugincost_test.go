@@ -39,9 +39,13 @@ func TestCostRows(t *testing.T) {
 		Engine: "compiler", Fuel: 1000000, FuelP50: 120, FuelMost: 900, Memory: 3 << 20, MemoryMax: 32 << 20, Instances: 2,
 		LogMax: 1 << 20, LogWaiting: 4, Parked: 1, Grants: []string{"kv", "timer"},
 		Metrics: map[string]float64{"in/a b": 12, "rate": 0.5},
+		Retries: 3, CompileNs: 2_500_000, CompileCached: true, InstantiateNs: 40_000, Pid: 7, CpuNs: 1_230_000_000, CacheHits: 5, CacheMisses: 6,
+		HostCalls: map[string]uint64{"kv": 9, "http": 2},
 	})
 	for _, want := range [][2]string{
 		{"engine", "compiler"}, {"fuel", "120 p50, 900 max, 1000000 a call"}, {"memory", "3.0 MiB of 32 MiB"}, {"grants", "kv, timer"},
+		{"compiled in", "2.5ms (from the compilation cache), first guest in 40µs"}, {"cpu", "1.23s"}, {"retries", "3"},
+		{"cache", "5 hits, 6 misses"}, {"host calls", "http 2, kv 9"},
 		{"metric", "in/a b = 12"}, {"metric", "rate = 0.5"},
 		{"log", "4 waiting, 0.0 MiB of 1 MiB, 0 dropped, 0 redelivered"}, {"pending", "1 waiting, 0 overdue, 0 answers lost"},
 	} {

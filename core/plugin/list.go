@@ -24,6 +24,8 @@ type Info struct {
 	Overdue     uint64             // events refused because it did not come
 	Log         *LogInfo           // of the class consume; nil: none
 	Lost        uint64             // answers that their guests did not live to see
+	CacheHits   uint64             // acl checks that remembered answers decided, see event.Plugin.Remembered
+	CacheMisses uint64             // and those that they did not
 	Metrics     map[string]float64 // the plugin's own
 }
 
@@ -59,6 +61,7 @@ func (m *Manager) List() []Info {
 			Looped: p.loops.Load(), Dropped: p.queue.dropped.Load(), Queued: p.queue.size(),
 			Parked: v.parked.count(), Overdue: p.overdue.Load(), Lost: p.lost.Load(), Log: p.consumer.Load().info(), Metrics: m.extra[p.name].numbers.copy(),
 		}
+		info.CacheHits, info.CacheMisses = p.party.Remembered()
 		for _, k := range contract.Hooks() {
 			if v.set.Has(k) {
 				info.Hooks = append(info.Hooks, k.String())

@@ -74,6 +74,7 @@ type Status struct {
 	Records   uint64
 	Faults    uint64 // traps, out of fuel, timeouts, bad verdict blocks, exits
 	Restarts  uint64 // new guest instances or processes after a fault
+	Retries   uint64 // frames, and parts of them, that were tried again after a fault
 	Instances int    // guest instances or processes now
 	Memory    int64  // bytes of linear memory or of the process, if known
 	MemoryMax int64  // bytes that all guest instances together may come to; 0: not bounded
@@ -82,6 +83,15 @@ type Status struct {
 	FuelP50   uint64 // what half of the calls used at most, about
 	FuelMost  uint64 // what one call used at most
 	PID       int    // of a process; 0 otherwise
+	// Compile is how long it took to compile the module and Instantiate to start its
+	// first guest; 0 of a process. CompileCached says that the code was compiled before.
+	Compile, Instantiate time.Duration
+	CompileCached        bool
+	// CPU is the time that the present process has used, where the system tells.
+	CPU time.Duration
+	// HostCalls are the calls of the guests to the host by capability, those that were
+	// refused too; only those that occurred.
+	HostCalls map[string]uint64
 	LastFault string
 }
 

@@ -24,6 +24,7 @@ func pluginFigures(p *plugin.Info) (list []pluginFigure) {
 	add(s.Records, "records")
 	add(s.Faults, "faults")
 	add(s.Restarts, "restarts")
+	add(s.Retries, "retries")
 	add(p.Failed, "failed")
 	add(p.Looped, "looped")
 	add(uint64(s.Instances), "instances")
@@ -34,6 +35,20 @@ func pluginFigures(p *plugin.Info) (list []pluginFigure) {
 		add(s.FuelP50, "fuel", "p50")
 		add(s.FuelMost, "fuel", "max")
 	}
+	if s.Engine != "" {
+		add(1, "engine", s.Engine)
+		add(uint64(s.Compile.Microseconds()), "compile", "us")
+		add(flag(s.CompileCached), "compile", "cached")
+		add(uint64(s.Instantiate.Microseconds()), "instantiate", "us")
+	}
+	if s.PID > 0 {
+		add(uint64(s.CPU.Milliseconds()), "cpu", "ms")
+	}
+	for capability, n := range s.HostCalls {
+		add(n, "host_calls", capability)
+	}
+	add(p.CacheHits, "cache", "hits")
+	add(p.CacheMisses, "cache", "misses")
 	add(uint64(max(0, p.Queued)), "queue", "waiting")
 	add(p.Dropped, "queue", "dropped")
 	add(uint64(max(0, p.Parked)), "pending", "waiting")
@@ -58,6 +73,14 @@ func pluginFigures(p *plugin.Info) (list []pluginFigure) {
 		}
 	}
 	return list
+}
+
+// flag is 1 for true.
+func flag(is bool) uint64 {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 // pluginFigures are those of all loaded plugins, for ctl.

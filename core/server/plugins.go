@@ -158,6 +158,8 @@ func costOf(p *plugin.Info) *adminpb.PluginCost {
 		Engine: s.Engine, Fuel: s.Fuel, FuelP50: s.FuelP50, FuelMost: s.FuelMost, Memory: s.Memory, MemoryMax: s.MemoryMax,
 		Instances: uint32(s.Instances), Pid: uint32(s.PID), Queued: uint64(p.Queued), Dropped: p.Dropped,
 		Parked: uint64(p.Parked), Overdue: p.Overdue, Lost: p.Lost, Grants: p.Grants, Sha256: p.SHA256, Metrics: p.Metrics, Vouched: p.Vouched,
+		Retries: s.Retries, CompileNs: uint64(s.Compile), CompileCached: s.CompileCached, InstantiateNs: uint64(s.Instantiate), CpuNs: uint64(s.CPU),
+		CacheHits: p.CacheHits, CacheMisses: p.CacheMisses, HostCalls: s.HostCalls,
 	}
 	if l := p.Log; l != nil {
 		c.LogWaiting, c.LogBytes, c.LogMax, c.Redelivered = l.Waiting, l.Bytes, l.Max, l.Redelivered

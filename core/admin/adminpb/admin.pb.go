@@ -2603,8 +2603,16 @@ type PluginCost struct {
 	Grants        []string               `protobuf:"bytes,19,rep,name=grants,proto3" json:"grants,omitempty"`
 	Sha256        string                 `protobuf:"bytes,20,opt,name=sha256,proto3" json:"sha256,omitempty"`
 	Hooks         []*PluginHookCost      `protobuf:"bytes,21,rep,name=hooks,proto3" json:"hooks,omitempty"`
-	Metrics       map[string]float64     `protobuf:"bytes,22,rep,name=metrics,proto3" json:"metrics,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"` // the plugin's own
-	Vouched       string                 `protobuf:"bytes,23,opt,name=vouched,proto3" json:"vouched,omitempty"`                                                                             // who vouches for its files
+	Metrics       map[string]float64     `protobuf:"bytes,22,rep,name=metrics,proto3" json:"metrics,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`                     // the plugin's own
+	Vouched       string                 `protobuf:"bytes,23,opt,name=vouched,proto3" json:"vouched,omitempty"`                                                                                                 // who vouches for its files
+	Retries       uint64                 `protobuf:"varint,24,opt,name=retries,proto3" json:"retries,omitempty"`                                                                                                // frames, and parts of them, that were tried again after a fault
+	CompileNs     uint64                 `protobuf:"varint,25,opt,name=compile_ns,json=compileNs,proto3" json:"compile_ns,omitempty"`                                                                           // time to compile the module; 0 for a process
+	CompileCached bool                   `protobuf:"varint,26,opt,name=compile_cached,json=compileCached,proto3" json:"compile_cached,omitempty"`                                                               // the code was compiled before
+	InstantiateNs uint64                 `protobuf:"varint,27,opt,name=instantiate_ns,json=instantiateNs,proto3" json:"instantiate_ns,omitempty"`                                                               // time to start the first guest
+	CpuNs         uint64                 `protobuf:"varint,28,opt,name=cpu_ns,json=cpuNs,proto3" json:"cpu_ns,omitempty"`                                                                                       // of the present process
+	CacheHits     uint64                 `protobuf:"varint,29,opt,name=cache_hits,json=cacheHits,proto3" json:"cache_hits,omitempty"`                                                                           // acl checks that remembered answers decided
+	CacheMisses   uint64                 `protobuf:"varint,30,opt,name=cache_misses,json=cacheMisses,proto3" json:"cache_misses,omitempty"`                                                                     // and did not
+	HostCalls     map[string]uint64      `protobuf:"bytes,31,rep,name=host_calls,json=hostCalls,proto3" json:"host_calls,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // by capability
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2798,6 +2806,62 @@ func (x *PluginCost) GetVouched() string {
 		return x.Vouched
 	}
 	return ""
+}
+
+func (x *PluginCost) GetRetries() uint64 {
+	if x != nil {
+		return x.Retries
+	}
+	return 0
+}
+
+func (x *PluginCost) GetCompileNs() uint64 {
+	if x != nil {
+		return x.CompileNs
+	}
+	return 0
+}
+
+func (x *PluginCost) GetCompileCached() bool {
+	if x != nil {
+		return x.CompileCached
+	}
+	return false
+}
+
+func (x *PluginCost) GetInstantiateNs() uint64 {
+	if x != nil {
+		return x.InstantiateNs
+	}
+	return 0
+}
+
+func (x *PluginCost) GetCpuNs() uint64 {
+	if x != nil {
+		return x.CpuNs
+	}
+	return 0
+}
+
+func (x *PluginCost) GetCacheHits() uint64 {
+	if x != nil {
+		return x.CacheHits
+	}
+	return 0
+}
+
+func (x *PluginCost) GetCacheMisses() uint64 {
+	if x != nil {
+		return x.CacheMisses
+	}
+	return 0
+}
+
+func (x *PluginCost) GetHostCalls() map[string]uint64 {
+	if x != nil {
+		return x.HostCalls
+	}
+	return nil
 }
 
 // PluginHookCost is what one hook of a plugin costs.
@@ -3417,7 +3481,7 @@ const file_admin_proto_rawDesc = "" +
 	"\x06faults\x18\t \x01(\x04R\x06faults\x12\x1a\n" +
 	"\brestarts\x18\n" +
 	" \x01(\x04R\brestarts\x12/\n" +
-	"\x04cost\x18\v \x01(\v2\x1b.dunlin.admin.v1.PluginCostR\x04cost\"\xea\x05\n" +
+	"\x04cost\x18\v \x01(\v2\x1b.dunlin.admin.v1.PluginCostR\x04cost\"\xd3\b\n" +
 	"\n" +
 	"PluginCost\x12\x16\n" +
 	"\x06engine\x18\x01 \x01(\tR\x06engine\x12\x12\n" +
@@ -3446,10 +3510,24 @@ const file_admin_proto_rawDesc = "" +
 	"\x06sha256\x18\x14 \x01(\tR\x06sha256\x125\n" +
 	"\x05hooks\x18\x15 \x03(\v2\x1f.dunlin.admin.v1.PluginHookCostR\x05hooks\x12B\n" +
 	"\ametrics\x18\x16 \x03(\v2(.dunlin.admin.v1.PluginCost.MetricsEntryR\ametrics\x12\x18\n" +
-	"\avouched\x18\x17 \x01(\tR\avouched\x1a:\n" +
+	"\avouched\x18\x17 \x01(\tR\avouched\x12\x18\n" +
+	"\aretries\x18\x18 \x01(\x04R\aretries\x12\x1d\n" +
+	"\n" +
+	"compile_ns\x18\x19 \x01(\x04R\tcompileNs\x12%\n" +
+	"\x0ecompile_cached\x18\x1a \x01(\bR\rcompileCached\x12%\n" +
+	"\x0einstantiate_ns\x18\x1b \x01(\x04R\rinstantiateNs\x12\x15\n" +
+	"\x06cpu_ns\x18\x1c \x01(\x04R\x05cpuNs\x12\x1d\n" +
+	"\n" +
+	"cache_hits\x18\x1d \x01(\x04R\tcacheHits\x12!\n" +
+	"\fcache_misses\x18\x1e \x01(\x04R\vcacheMisses\x12I\n" +
+	"\n" +
+	"host_calls\x18\x1f \x03(\v2*.dunlin.admin.v1.PluginCost.HostCallsEntryR\thostCalls\x1a:\n" +
 	"\fMetricsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\xa2\x02\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\x1a<\n" +
+	"\x0eHostCallsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xa2\x02\n" +
 	"\x0ePluginHookCost\x12\x12\n" +
 	"\x04hook\x18\x01 \x01(\tR\x04hook\x12\x14\n" +
 	"\x05calls\x18\x02 \x01(\x04R\x05calls\x12\x18\n" +
@@ -3526,7 +3604,7 @@ func file_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 54)
 var file_admin_proto_goTypes = []any{
 	(MaintainStoreRequest_Action)(0),  // 0: dunlin.admin.v1.MaintainStoreRequest.Action
 	(ChangeListenerRequest_Action)(0), // 1: dunlin.admin.v1.ChangeListenerRequest.Action
@@ -3584,7 +3662,8 @@ var file_admin_proto_goTypes = []any{
 	(*StopReply)(nil),                 // 53: dunlin.admin.v1.StopReply
 	nil,                               // 54: dunlin.admin.v1.SetLogLevelReply.LevelsEntry
 	nil,                               // 55: dunlin.admin.v1.PluginCost.MetricsEntry
-	nil,                               // 56: dunlin.admin.v1.PluginHookCost.VerdictsEntry
+	nil,                               // 56: dunlin.admin.v1.PluginCost.HostCallsEntry
+	nil,                               // 57: dunlin.admin.v1.PluginHookCost.VerdictsEntry
 }
 var file_admin_proto_depIdxs = []int32{
 	0,  // 0: dunlin.admin.v1.MaintainStoreRequest.action:type_name -> dunlin.admin.v1.MaintainStoreRequest.Action
@@ -3606,60 +3685,61 @@ var file_admin_proto_depIdxs = []int32{
 	44, // 16: dunlin.admin.v1.Plugin.cost:type_name -> dunlin.admin.v1.PluginCost
 	45, // 17: dunlin.admin.v1.PluginCost.hooks:type_name -> dunlin.admin.v1.PluginHookCost
 	55, // 18: dunlin.admin.v1.PluginCost.metrics:type_name -> dunlin.admin.v1.PluginCost.MetricsEntry
-	56, // 19: dunlin.admin.v1.PluginHookCost.verdicts:type_name -> dunlin.admin.v1.PluginHookCost.VerdictsEntry
-	3,  // 20: dunlin.admin.v1.ChangePluginRequest.change:type_name -> dunlin.admin.v1.ChangePluginRequest.Change
-	40, // 21: dunlin.admin.v1.CountClientsReply.counts:type_name -> dunlin.admin.v1.Counts
-	37, // 22: dunlin.admin.v1.Admin.Status:input_type -> dunlin.admin.v1.StatusRequest
-	41, // 23: dunlin.admin.v1.Admin.ListPlugins:input_type -> dunlin.admin.v1.ListPluginsRequest
-	46, // 24: dunlin.admin.v1.Admin.ChangePlugin:input_type -> dunlin.admin.v1.ChangePluginRequest
-	48, // 25: dunlin.admin.v1.Admin.PluginCommand:input_type -> dunlin.admin.v1.PluginCommandRequest
-	50, // 26: dunlin.admin.v1.Admin.CountClients:input_type -> dunlin.admin.v1.CountClientsRequest
-	52, // 27: dunlin.admin.v1.Admin.Stop:input_type -> dunlin.admin.v1.StopRequest
-	14, // 28: dunlin.admin.v1.Admin.ListClients:input_type -> dunlin.admin.v1.ListClientsRequest
-	13, // 29: dunlin.admin.v1.Admin.ShowClient:input_type -> dunlin.admin.v1.ClientRequest
-	13, // 30: dunlin.admin.v1.Admin.KickClient:input_type -> dunlin.admin.v1.ClientRequest
-	13, // 31: dunlin.admin.v1.Admin.CleanACLCache:input_type -> dunlin.admin.v1.ClientRequest
-	18, // 32: dunlin.admin.v1.Admin.ListSubscriptions:input_type -> dunlin.admin.v1.ListSubscriptionsRequest
-	21, // 33: dunlin.admin.v1.Admin.ChangeSubscription:input_type -> dunlin.admin.v1.ChangeSubscriptionRequest
-	22, // 34: dunlin.admin.v1.Admin.ListRoutes:input_type -> dunlin.admin.v1.ListRoutesRequest
-	25, // 35: dunlin.admin.v1.Admin.ListFigures:input_type -> dunlin.admin.v1.ListFiguresRequest
-	28, // 36: dunlin.admin.v1.Admin.SetLogLevel:input_type -> dunlin.admin.v1.SetLogLevelRequest
-	30, // 37: dunlin.admin.v1.Admin.ListAlarms:input_type -> dunlin.admin.v1.ListAlarmsRequest
-	33, // 38: dunlin.admin.v1.Admin.ListBans:input_type -> dunlin.admin.v1.ListBansRequest
-	35, // 39: dunlin.admin.v1.Admin.AddBan:input_type -> dunlin.admin.v1.Ban
-	36, // 40: dunlin.admin.v1.Admin.DeleteBan:input_type -> dunlin.admin.v1.DeleteBanRequest
-	6,  // 41: dunlin.admin.v1.Admin.ChangeListener:input_type -> dunlin.admin.v1.ChangeListenerRequest
-	7,  // 42: dunlin.admin.v1.Admin.ShowConfig:input_type -> dunlin.admin.v1.ShowConfigRequest
-	10, // 43: dunlin.admin.v1.Admin.ReloadConfig:input_type -> dunlin.admin.v1.ReloadConfigRequest
-	4,  // 44: dunlin.admin.v1.Admin.MaintainStore:input_type -> dunlin.admin.v1.MaintainStoreRequest
-	38, // 45: dunlin.admin.v1.Admin.Status:output_type -> dunlin.admin.v1.StatusReply
-	42, // 46: dunlin.admin.v1.Admin.ListPlugins:output_type -> dunlin.admin.v1.ListPluginsReply
-	47, // 47: dunlin.admin.v1.Admin.ChangePlugin:output_type -> dunlin.admin.v1.ChangePluginReply
-	49, // 48: dunlin.admin.v1.Admin.PluginCommand:output_type -> dunlin.admin.v1.PluginCommandReply
-	51, // 49: dunlin.admin.v1.Admin.CountClients:output_type -> dunlin.admin.v1.CountClientsReply
-	53, // 50: dunlin.admin.v1.Admin.Stop:output_type -> dunlin.admin.v1.StopReply
-	15, // 51: dunlin.admin.v1.Admin.ListClients:output_type -> dunlin.admin.v1.ListClientsReply
-	16, // 52: dunlin.admin.v1.Admin.ShowClient:output_type -> dunlin.admin.v1.ClientInfo
-	12, // 53: dunlin.admin.v1.Admin.KickClient:output_type -> dunlin.admin.v1.Done
-	12, // 54: dunlin.admin.v1.Admin.CleanACLCache:output_type -> dunlin.admin.v1.Done
-	19, // 55: dunlin.admin.v1.Admin.ListSubscriptions:output_type -> dunlin.admin.v1.ListSubscriptionsReply
-	12, // 56: dunlin.admin.v1.Admin.ChangeSubscription:output_type -> dunlin.admin.v1.Done
-	23, // 57: dunlin.admin.v1.Admin.ListRoutes:output_type -> dunlin.admin.v1.ListRoutesReply
-	26, // 58: dunlin.admin.v1.Admin.ListFigures:output_type -> dunlin.admin.v1.ListFiguresReply
-	29, // 59: dunlin.admin.v1.Admin.SetLogLevel:output_type -> dunlin.admin.v1.SetLogLevelReply
-	31, // 60: dunlin.admin.v1.Admin.ListAlarms:output_type -> dunlin.admin.v1.ListAlarmsReply
-	34, // 61: dunlin.admin.v1.Admin.ListBans:output_type -> dunlin.admin.v1.ListBansReply
-	12, // 62: dunlin.admin.v1.Admin.AddBan:output_type -> dunlin.admin.v1.Done
-	12, // 63: dunlin.admin.v1.Admin.DeleteBan:output_type -> dunlin.admin.v1.Done
-	12, // 64: dunlin.admin.v1.Admin.ChangeListener:output_type -> dunlin.admin.v1.Done
-	8,  // 65: dunlin.admin.v1.Admin.ShowConfig:output_type -> dunlin.admin.v1.ShowConfigReply
-	11, // 66: dunlin.admin.v1.Admin.ReloadConfig:output_type -> dunlin.admin.v1.ReloadConfigReply
-	5,  // 67: dunlin.admin.v1.Admin.MaintainStore:output_type -> dunlin.admin.v1.MaintainStoreReply
-	45, // [45:68] is the sub-list for method output_type
-	22, // [22:45] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	56, // 19: dunlin.admin.v1.PluginCost.host_calls:type_name -> dunlin.admin.v1.PluginCost.HostCallsEntry
+	57, // 20: dunlin.admin.v1.PluginHookCost.verdicts:type_name -> dunlin.admin.v1.PluginHookCost.VerdictsEntry
+	3,  // 21: dunlin.admin.v1.ChangePluginRequest.change:type_name -> dunlin.admin.v1.ChangePluginRequest.Change
+	40, // 22: dunlin.admin.v1.CountClientsReply.counts:type_name -> dunlin.admin.v1.Counts
+	37, // 23: dunlin.admin.v1.Admin.Status:input_type -> dunlin.admin.v1.StatusRequest
+	41, // 24: dunlin.admin.v1.Admin.ListPlugins:input_type -> dunlin.admin.v1.ListPluginsRequest
+	46, // 25: dunlin.admin.v1.Admin.ChangePlugin:input_type -> dunlin.admin.v1.ChangePluginRequest
+	48, // 26: dunlin.admin.v1.Admin.PluginCommand:input_type -> dunlin.admin.v1.PluginCommandRequest
+	50, // 27: dunlin.admin.v1.Admin.CountClients:input_type -> dunlin.admin.v1.CountClientsRequest
+	52, // 28: dunlin.admin.v1.Admin.Stop:input_type -> dunlin.admin.v1.StopRequest
+	14, // 29: dunlin.admin.v1.Admin.ListClients:input_type -> dunlin.admin.v1.ListClientsRequest
+	13, // 30: dunlin.admin.v1.Admin.ShowClient:input_type -> dunlin.admin.v1.ClientRequest
+	13, // 31: dunlin.admin.v1.Admin.KickClient:input_type -> dunlin.admin.v1.ClientRequest
+	13, // 32: dunlin.admin.v1.Admin.CleanACLCache:input_type -> dunlin.admin.v1.ClientRequest
+	18, // 33: dunlin.admin.v1.Admin.ListSubscriptions:input_type -> dunlin.admin.v1.ListSubscriptionsRequest
+	21, // 34: dunlin.admin.v1.Admin.ChangeSubscription:input_type -> dunlin.admin.v1.ChangeSubscriptionRequest
+	22, // 35: dunlin.admin.v1.Admin.ListRoutes:input_type -> dunlin.admin.v1.ListRoutesRequest
+	25, // 36: dunlin.admin.v1.Admin.ListFigures:input_type -> dunlin.admin.v1.ListFiguresRequest
+	28, // 37: dunlin.admin.v1.Admin.SetLogLevel:input_type -> dunlin.admin.v1.SetLogLevelRequest
+	30, // 38: dunlin.admin.v1.Admin.ListAlarms:input_type -> dunlin.admin.v1.ListAlarmsRequest
+	33, // 39: dunlin.admin.v1.Admin.ListBans:input_type -> dunlin.admin.v1.ListBansRequest
+	35, // 40: dunlin.admin.v1.Admin.AddBan:input_type -> dunlin.admin.v1.Ban
+	36, // 41: dunlin.admin.v1.Admin.DeleteBan:input_type -> dunlin.admin.v1.DeleteBanRequest
+	6,  // 42: dunlin.admin.v1.Admin.ChangeListener:input_type -> dunlin.admin.v1.ChangeListenerRequest
+	7,  // 43: dunlin.admin.v1.Admin.ShowConfig:input_type -> dunlin.admin.v1.ShowConfigRequest
+	10, // 44: dunlin.admin.v1.Admin.ReloadConfig:input_type -> dunlin.admin.v1.ReloadConfigRequest
+	4,  // 45: dunlin.admin.v1.Admin.MaintainStore:input_type -> dunlin.admin.v1.MaintainStoreRequest
+	38, // 46: dunlin.admin.v1.Admin.Status:output_type -> dunlin.admin.v1.StatusReply
+	42, // 47: dunlin.admin.v1.Admin.ListPlugins:output_type -> dunlin.admin.v1.ListPluginsReply
+	47, // 48: dunlin.admin.v1.Admin.ChangePlugin:output_type -> dunlin.admin.v1.ChangePluginReply
+	49, // 49: dunlin.admin.v1.Admin.PluginCommand:output_type -> dunlin.admin.v1.PluginCommandReply
+	51, // 50: dunlin.admin.v1.Admin.CountClients:output_type -> dunlin.admin.v1.CountClientsReply
+	53, // 51: dunlin.admin.v1.Admin.Stop:output_type -> dunlin.admin.v1.StopReply
+	15, // 52: dunlin.admin.v1.Admin.ListClients:output_type -> dunlin.admin.v1.ListClientsReply
+	16, // 53: dunlin.admin.v1.Admin.ShowClient:output_type -> dunlin.admin.v1.ClientInfo
+	12, // 54: dunlin.admin.v1.Admin.KickClient:output_type -> dunlin.admin.v1.Done
+	12, // 55: dunlin.admin.v1.Admin.CleanACLCache:output_type -> dunlin.admin.v1.Done
+	19, // 56: dunlin.admin.v1.Admin.ListSubscriptions:output_type -> dunlin.admin.v1.ListSubscriptionsReply
+	12, // 57: dunlin.admin.v1.Admin.ChangeSubscription:output_type -> dunlin.admin.v1.Done
+	23, // 58: dunlin.admin.v1.Admin.ListRoutes:output_type -> dunlin.admin.v1.ListRoutesReply
+	26, // 59: dunlin.admin.v1.Admin.ListFigures:output_type -> dunlin.admin.v1.ListFiguresReply
+	29, // 60: dunlin.admin.v1.Admin.SetLogLevel:output_type -> dunlin.admin.v1.SetLogLevelReply
+	31, // 61: dunlin.admin.v1.Admin.ListAlarms:output_type -> dunlin.admin.v1.ListAlarmsReply
+	34, // 62: dunlin.admin.v1.Admin.ListBans:output_type -> dunlin.admin.v1.ListBansReply
+	12, // 63: dunlin.admin.v1.Admin.AddBan:output_type -> dunlin.admin.v1.Done
+	12, // 64: dunlin.admin.v1.Admin.DeleteBan:output_type -> dunlin.admin.v1.Done
+	12, // 65: dunlin.admin.v1.Admin.ChangeListener:output_type -> dunlin.admin.v1.Done
+	8,  // 66: dunlin.admin.v1.Admin.ShowConfig:output_type -> dunlin.admin.v1.ShowConfigReply
+	11, // 67: dunlin.admin.v1.Admin.ReloadConfig:output_type -> dunlin.admin.v1.ReloadConfigReply
+	5,  // 68: dunlin.admin.v1.Admin.MaintainStore:output_type -> dunlin.admin.v1.MaintainStoreReply
+	46, // [46:69] is the sub-list for method output_type
+	23, // [23:46] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
@@ -3673,7 +3753,7 @@ func file_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   53,
+			NumMessages:   54,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -33,6 +33,21 @@ type part struct {
 	mu    sync.Mutex
 	exact map[question]answer
 	wide  map[question][]answer // the question's topic is ""
+
+	hits, misses uint64 // guarded by mu
+}
+
+// Remembered tells how many acl checks the remembered answers of the plugin have
+// decided, and how many of those who may share answers they have not. Until there is
+// a first answer nobody looks, and nothing is counted.
+func (p *Plugin) Remembered() (hits, misses uint64) {
+	for i := range p.memory.parts {
+		part := &p.memory.parts[i]
+		part.mu.Lock()
+		hits, misses = hits+part.hits, misses+part.misses
+		part.mu.Unlock()
+	}
+	return hits, misses
 }
 
 // question is what was asked, by whom.
@@ -95,15 +110,18 @@ func (m *memory) decide(b *Binding, now func() int64, e *hook.ACLEvent) bool {
 	for _, a := range p.wide[q] {
 		if a.binding == b && covers(a.filter, e) && now() < a.until {
 			a.apply(e)
+			p.hits++
 			return true
 		}
 	}
 	q.topic = e.Topic
 	a, ok := p.exact[q]
 	if !ok || a.binding != b || now() >= a.until {
+		p.misses++
 		return false
 	}
 	a.apply(e)
+	p.hits++
 	return true
 }
 

@@ -130,3 +130,31 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Errorf("%d answers, %d about filters", len(p.exact), len(p.wide[q]))
 	}
 }
+
+// Checks that remembered answers decide are hits, others misses; before there is an
+// answer, and without a name, nobody looks.
+func TestRememberedAreCounted(t *testing.T) {
+	r := newRememberer()
+	tell := func(what string, hits, misses uint64) {
+		t.Helper()
+		if h, m := r.Remembered(); h != hits || m != misses {
+			t.Errorf("%s: %d hits and %d misses, not %d and %d", what, h, m, hits, misses)
+		}
+	}
+	r.asked(question1("alice", "a/1", hook.Publish))
+	tell("before an answer", 0, 0)
+	r.answer(t, question1("alice", "a/1", hook.Publish), contract.Deny, contract.CacheShared, "")
+	r.answer(t, question1("alice", "b/1", hook.Publish), contract.Allow, contract.CacheShared|contract.CacheFilter, "b/#")
+	tell("answers only", 0, 0)
+	r.asked(question1("alice", "a/1", hook.Publish))
+	tell("about a topic", 1, 0)
+	r.asked(question1("alice", "b/2", hook.Publish))
+	tell("about a filter", 2, 0)
+	r.asked(question1("bob", "a/1", hook.Publish))
+	tell("of another", 2, 1)
+	r.asked(question1("", "a/1", hook.Publish))
+	tell("without a name", 2, 1)
+	r.clock += int64(time.Hour)
+	r.asked(question1("alice", "a/1", hook.Publish))
+	tell("too late", 2, 2)
+}

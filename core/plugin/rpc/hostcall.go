@@ -21,6 +21,7 @@ func (i *Instance) hostCall(p *process, f *pluginpb.Frame) {
 		p.fail(err)
 		return
 	}
+	i.host.count(c.Call)
 	if c.Call == contract.CallPublishKept {
 		i.publishKept(p, f.GetSeq(), c)
 		return

@@ -38,6 +38,7 @@ type Instance struct {
 	faults []time.Time
 	state  plugin.State  // guarded by mu
 	status plugin.Status // guarded by mu: the counters
+	host   hostCounts
 }
 
 var _ plugin.Instance = (*Instance)(nil)
@@ -206,6 +207,9 @@ func (i *Instance) sender(p *process) {
 			i.work.Wait()
 			continue
 		}
+		if parcel.crashes > 0 {
+			i.status.Retries++
+		}
 		i.mu.Unlock()
 		p.send(parcel.frame)
 		i.mu.Lock()
@@ -280,8 +284,9 @@ func (i *Instance) Status() plugin.Status {
 	if p != nil {
 		s.Instances = 1
 		s.PID, _ = strconv.Atoi(p.child.Load().ID())
-		s.Memory = resident(s.PID)
+		s.Memory, s.CPU = resident(s.PID), cpuTime(s.PID)
 	}
+	s.HostCalls = i.host.list()
 	return s
 }
 

@@ -25,6 +25,7 @@ func (p *Plugin) Command(ctx context.Context, name string, body []byte) ([]byte,
 	sh := &p.shards[0]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
+	defer p.host.take(&sh.asked)
 	if sh.closed {
 		return nil, plugin.ErrClosed
 	}

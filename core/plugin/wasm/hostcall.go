@@ -81,7 +81,7 @@ func (p *Plugin) hostModules(ctx context.Context, m wazero.CompiledModule) error
 			if without {
 				f.fn = f.sig.deny
 			}
-			b.NewFunctionBuilder().WithGoModuleFunction(f, f.sig.params, f.sig.results).Export(name)
+			b.NewFunctionBuilder().WithGoModuleFunction(counted{f.fn, tallyAt(module)}, f.sig.params, f.sig.results).Export(name)
 		}
 		if _, err := b.Instantiate(ctx); err != nil {
 			return err
@@ -90,11 +90,18 @@ func (p *Plugin) hostModules(ctx context.Context, m wazero.CompiledModule) error
 	return nil
 }
 
-// Call implements [api.GoModuleFunction]: every host call costs fuel.
-func (f hostFunc) Call(ctx context.Context, mod api.Module, stack []uint64) {
+// counted is a function as guests call it.
+type counted struct {
+	fn func(g *guest, stack []uint64)
+	at int // its capability's place in a hostTally
+}
+
+// Call implements [api.GoModuleFunction]: every host call costs fuel and is counted.
+func (f counted) Call(ctx context.Context, mod api.Module, stack []uint64) {
 	g, _ := ctx.Value(guestKey{}).(*guest)
 	g.bind(mod)
 	g.pay(hostUnits)
+	g.p.shards[g.number].asked[f.at]++
 	f.fn(g, stack)
 }
 

@@ -40,12 +40,16 @@ type Plugin struct {
 	faults   bucket       // faults that it may still cost
 	culprits culprits
 
-	calls, records, faulted, restarts atomic.Uint64
-	live                              atomic.Int64
-	born                              atomic.Uint64 // guests, of all shards
-	fuelMost                          atomic.Int64  // of one call
-	fuelUsed                          plugin.Histogram
-	closed                            atomic.Bool
+	built built // written by start
+
+	calls, records, faulted, restarts, retries atomic.Uint64
+
+	host     hostCounts
+	live     atomic.Int64
+	born     atomic.Uint64 // guests, of all shards
+	fuelMost atomic.Int64  // of one call
+	fuelUsed plugin.Histogram
+	closed   atomic.Bool
 
 	mu        sync.Mutex
 	lastFault string // guarded by mu
@@ -62,7 +66,8 @@ type shard struct {
 	made   bool   // guarded by mu: there was one before
 	closed bool   // guarded by mu
 
-	size atomic.Int64 // bytes of linear memory after the last call
+	size  atomic.Int64 // bytes of linear memory after the last call
+	asked hostTally    // guarded by mu: host calls that p.host does not have yet
 }
 
 // Hooks implements [plugin.Instance].
@@ -122,6 +127,7 @@ func (sh *shard) measure() {
 		size = int64(sh.g.mem.Size())
 	}
 	sh.size.Store(size)
+	sh.p.host.take(&sh.asked)
 }
 
 // sizeOf is how many bytes the first n records take.
@@ -166,6 +172,9 @@ func (r *run) whole(from, n int, frame []byte) {
 // the records that fault by themselves.
 func (r *run) parts(from, n int, frame []byte) {
 	err := r.try(from, n, frame)
+	if !errors.Is(err, errFaultRate) && !errors.Is(err, errFaultLimit) {
+		r.sh.p.retries.Add(1)
+	}
 	if err == nil {
 		return
 	}
@@ -368,26 +377,4 @@ func (p *Plugin) Close(ctx context.Context) error {
 		errs = append(errs, p.cache.Close(ctx))
 	}
 	return errors.Join(errs...)
-}
-
-// Status implements [plugin.Instance].
-func (p *Plugin) Status() plugin.Status {
-	s := plugin.Status{
-		State: plugin.StateRunning, Calls: p.calls.Load(), Records: p.records.Load(),
-		Faults: p.faulted.Load(), Restarts: p.restarts.Load(), Instances: int(p.live.Load()),
-		MemoryMax: int64(p.pages) << 16 * int64(len(p.shards)), Engine: p.t.engine, Fuel: uint64(p.units), FuelP50: p.fuelUsed.Quantile(0.5), FuelMost: uint64(p.fuelMost.Load()),
-	}
-	switch {
-	case p.closed.Load():
-		s.State = plugin.StateClosed
-	case p.faults.empty():
-		s.State = plugin.StateQuarantined
-	}
-	p.mu.Lock()
-	s.LastFault = p.lastFault
-	p.mu.Unlock()
-	for i := range p.shards {
-		s.Memory += p.shards[i].size.Load()
-	}
-	return s
 }

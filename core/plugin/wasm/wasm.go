@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -199,11 +200,10 @@ func (p *Plugin) start(ctx context.Context, code []byte) error {
 		cfg = cfg.WithCompilationCache(cache)
 	}
 	p.rt = wazero.NewRuntimeWithConfig(ctx, cfg)
-	compiled, err := p.rt.CompileModule(ctx, code)
-	if err != nil {
+	if err := p.compile(ctx, code); err != nil {
 		return fmt.Errorf("compile: %w", err)
 	}
-	p.compiled = compiled
+	compiled := p.compiled
 	if err := checkSignatures(compiled); err != nil {
 		return err
 	}
@@ -213,10 +213,12 @@ func (p *Plugin) start(ctx context.Context, code []byte) error {
 	sh := &p.shards[0]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
+	began := time.Now()
 	g, err := p.newGuest(0)
 	if err != nil {
 		return err
 	}
+	p.built.instantiate = time.Since(began)
 	sh.g = g
 	p.live.Add(1)
 	sh.made = true
