@@ -25,9 +25,15 @@ func TestNumbersOfPluginsBelowSYS(t *testing.T) {
 	})
 	other := b.dial(v5)
 	other.connect("other")
-	other.subscribe("$SYS/brokers/+/plugins/retainer/memory/bytes", 0)
-	b.eventually("memory is told", func() bool {
-		n, err := strconv.Atoi(string(other.message().Payload))
-		return err == nil && n > 0
-	})
+	other.subscribe("$SYS/brokers/+/plugins/retainer/#", 0)
+	for _, want := range []struct {
+		name  string
+		least int
+	}{{"memory/bytes", 1}, {"compile/us", 1}, {"instantiate/us", 1}, {"host_calls/topicstore", 2}} {
+		b.eventually(want.name+" is told", func() bool {
+			m := other.message()
+			n, err := strconv.Atoi(string(m.Payload))
+			return strings.HasSuffix(m.Topic, "/plugins/retainer/"+want.name) && err == nil && n >= want.least
+		})
+	}
 }
