@@ -159,6 +159,9 @@ func TestResourceLives(t *testing.T) {
 	if st, err := s.Status("r"); err != nil || st.Alive || st.Error == "" || st.Config["password"] != "******" || len(st.Actions) != 2 {
 		t.Errorf("before the buffer: %+v, %v", st, err)
 	}
+	if err := s.Check(t.Context(), "r"); err == nil || err.Error() != "it is down" {
+		t.Errorf("asked before the buffer is there: %v", err)
+	}
 	buf, err := buffer.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

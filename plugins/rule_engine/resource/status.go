@@ -98,15 +98,16 @@ func (s *Set) Check(ctx context.Context, id string) error {
 	s.mu.Lock()
 	e := s.all[id]
 	var w *sink.Worker
+	var spec Spec
 	if e != nil {
-		w = e.worker
+		w, spec = e.worker, e.spec
 	}
 	s.mu.Unlock()
 	switch {
 	case e == nil:
 		return fmt.Errorf("%w: %s", ErrNotFound, id)
-	case w == nil:
-		return errors.New("the buffer is not open yet")
+	case w == nil: // the buffer is not open yet
+		return s.Test(ctx, spec)
 	}
 	return w.Check(ctx)
 }
