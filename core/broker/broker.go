@@ -188,7 +188,7 @@ func (k *Broker) consume(b *router.Batch, es []hook.PublishEvent) {
 			need = max(need, store.Async, k.durability(e))
 		}
 		if kept[j].Verdict == hook.Deny {
-			b.Refuse()
+			b.Refuse(kept[j].Reason)
 			e.Verdict, e.Reason = hook.Deny, kept[j].Reason
 		}
 	}
@@ -223,7 +223,7 @@ func (k *Broker) route(b *router.Batch, e *hook.PublishEvent) {
 		refused := b.Refused()
 		e.Verdict, e.Reason = hook.Allow, k.dispatch(b, e)
 		if b.Refused() != refused { // sent again, all of them get it
-			e.Verdict, e.Reason = hook.Deny, packet.QuotaExceeded
+			e.Verdict, e.Reason = hook.Deny, b.Refusal()
 		}
 	}
 	if e.Verdict == hook.Deny {

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/dunlinmq/dunlin/core/hook"
+	"github.com/dunlinmq/dunlin/core/journal"
 	"github.com/dunlinmq/dunlin/core/message"
 	"github.com/dunlinmq/dunlin/core/packet"
 	"github.com/dunlinmq/dunlin/core/router"
@@ -155,8 +156,10 @@ func (c *Channel) subscribe(b *router.Batch, f *packet.Filter, id uint32, fresh 
 	if !exists && c.zone.MaxSubscriptions > 0 && c.sess.Info().Subscriptions >= c.zone.MaxSubscriptions {
 		return packet.QuotaExceeded, fresh
 	}
-	if c.owner.Durable() && c.env.Journal.Fault() != nil {
-		return packet.QuotaExceeded, fresh
+	if c.owner.Durable() {
+		if err := c.env.Journal.Fault(); err != nil {
+			return journal.Refusal(err), fresh
+		}
 	}
 	isNew := c.sess.Subscribe(full, opts)
 	c.owner.Subscribed(b, full, opts)

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/dunlinmq/dunlin/core/packet"
 	"github.com/dunlinmq/dunlin/core/store"
 )
 
@@ -91,6 +92,16 @@ func (j *Journal) Fault() error {
 		return *p
 	}
 	return nil
+}
+
+// Refusal is what a client is told whose message or subscription could not be kept because
+// of err: that the store has failed (0x83) or, whatever else it is, that there is no
+// room now (0x97).
+func Refusal(err error) packet.ReasonCode {
+	if errors.Is(err, store.ErrReadOnly) || errors.Is(err, store.ErrClosed) {
+		return packet.ImplementationSpecificError
+	}
+	return packet.QuotaExceeded
 }
 
 // Busy tells that the store does not keep up: read from no publisher that has

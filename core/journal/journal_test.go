@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/dunlinmq/dunlin/core/journal"
+	"github.com/dunlinmq/dunlin/core/packet"
 	"github.com/dunlinmq/dunlin/core/store"
 	"github.com/dunlinmq/dunlin/core/store/mem"
 	"github.com/dunlinmq/dunlin/core/store/storetest"
@@ -89,6 +90,18 @@ func TestFault(t *testing.T) {
 	} {
 		if j.SetState(c.st); !errors.Is(j.Fault(), c.want) {
 			t.Errorf("%v: %v", c.st, j.Fault())
+		}
+	}
+}
+
+// TestRefusal: a store that has failed is not called full.
+func TestRefusal(t *testing.T) {
+	for err, want := range map[error]packet.ReasonCode{
+		store.ErrFull: packet.QuotaExceeded, errors.New("a log is full"): packet.QuotaExceeded,
+		store.ErrReadOnly: packet.ImplementationSpecificError, store.ErrClosed: packet.ImplementationSpecificError,
+	} {
+		if got := journal.Refusal(fmt.Errorf("x: %w", err)); got != want {
+			t.Errorf("%v: %v, want %v", err, got, want)
 		}
 	}
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/dunlinmq/dunlin/core/hook"
 	"github.com/dunlinmq/dunlin/core/journal"
 	"github.com/dunlinmq/dunlin/core/message"
-	"github.com/dunlinmq/dunlin/core/packet"
 	"github.com/dunlinmq/dunlin/core/plugin/event"
 	"github.com/dunlinmq/dunlin/core/plugin/manifest"
 	"github.com/dunlinmq/dunlin/core/store/mem"
@@ -140,7 +139,7 @@ func (p *loaded) keep(es []hook.ConsumeEvent) {
 		case e.Msg.QoS == 0:
 			c.missed.Add(1)
 		default:
-			e.Verdict, e.Reason = hook.Deny, packet.QuotaExceeded
+			e.Verdict, e.Reason = hook.Deny, journal.Refusal(err)
 		}
 	}
 	if err != nil {

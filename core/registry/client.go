@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/dunlinmq/dunlin/core/hook"
+	"github.com/dunlinmq/dunlin/core/journal"
 	"github.com/dunlinmq/dunlin/core/message"
 	"github.com/dunlinmq/dunlin/core/packet"
 	"github.com/dunlinmq/dunlin/core/router"
@@ -115,9 +116,9 @@ func (c *Client) Deliver(b *router.Batch, d message.Delivery) {
 		c.reg.drop(b, c.id, d.Msg, session.ReasonQueueFull)
 		return
 	case keeps:
-		if c.reg.cfg.Journal.Fault() != nil {
+		if err := c.reg.cfg.Journal.Fault(); err != nil {
 			c.mu.Unlock()
-			b.Refuse()
+			b.Refuse(journal.Refusal(err))
 			c.reg.drop(b, c.id, d.Msg, reasonStore)
 			return
 		}

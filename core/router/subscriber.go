@@ -4,6 +4,7 @@ import (
 	"github.com/dunlinmq/dunlin/core/journal"
 	"github.com/dunlinmq/dunlin/core/message"
 	"github.com/dunlinmq/dunlin/core/metrics"
+	"github.com/dunlinmq/dunlin/core/packet"
 )
 
 // Subscriber receives matched messages: a client's session (online or not) or a
@@ -38,6 +39,7 @@ type Batch struct {
 	matches Matches
 	tx      *journal.Tx // what of the batch must survive; nil: nothing yet
 	refused int
+	reason  packet.ReasonCode // of the last refusal
 	scratch []byte
 }
 
@@ -55,9 +57,15 @@ func (b *Batch) Reuse(p []byte) {
 // maxScratch bounds what an idle batch holds on to.
 const maxScratch = 64 << 10
 
-// Refuse says that a subscriber could not take a delivery that it would have to
-// keep, because the store takes nothing.
-func (b *Batch) Refuse() { b.refused++ }
+// Refuse says that a delivery which would have to be kept could not be, and what
+// its publisher is to be told: see [journal.Refusal].
+func (b *Batch) Refuse(reason packet.ReasonCode) {
+	b.refused++
+	b.reason = reason
+}
+
+// Refusal is the reason that the last call of Refuse gave.
+func (b *Batch) Refusal() packet.ReasonCode { return b.reason }
 
 // Refused counts the calls of Refuse. Who has asked before and after a delivery
 // knows whether it was refused.
