@@ -23,7 +23,7 @@ const (
 
 func (a *app) ctl() *cobra.Command {
 	return group("ctl", "Ask and steer the node that runs here",
-		a.status(), a.broker(), a.clients(), a.subscriptions(), a.routes(), a.listeners(), a.banned(), a.users(), a.bridges(), a.topicMetrics(), a.alarms(),
+		a.status(), a.broker(), a.clients(), a.subscriptions(), a.routes(), a.listeners(), a.banned(), a.users(), a.bridges(), a.delayed(), a.topicMetrics(), a.alarms(),
 		a.aclCache(), a.logLevels(), a.configuration(),
 		a.figuresOf(figureList{use: "vm", short: "Show memory, goroutines and garbage collection of the process", family: adminpb.ListFiguresRequest_FAMILY_VM,
 			words: []string{"all", "memory", "process", "cpu", "gc"}}),

@@ -64,7 +64,7 @@ func TestListingsHaveForms(t *testing.T) {
 	each((&app{}).ctl(), func(cmd *cobra.Command) {
 		path := pathOf(cmd)
 		acts := silent[path]
-		for _, verb := range []string{"add", "del", "create", "update", "delete", "kick", "stop", "start", "restart", "load", "unload", "reload", "enable", "disable", "import"} {
+		for _, verb := range []string{"add", "del", "create", "update", "delete", "kick", "stop", "start", "restart", "load", "unload", "reload", "enable", "disable", "import", "cancel"} {
 			acts = acts || cmd.Name() == verb
 		}
 		if (cmd.Flags().Lookup("output") == nil) != acts {
