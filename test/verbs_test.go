@@ -93,7 +93,7 @@ var ctlVerbs = []verbTest{
 	{"topic-metrics unregister attic", "ok", 0}, {"topic-metrics unregister attic", "not registered", 3}, {"topic-metrics unregister --all", "ok", 0},
 	{"topic-metrics list -o json", "[]", 0},
 	{"delayed list", "not loaded", 1}, {"plugins load delayed", "loaded successfully", 0}, {"delayed list", "TOPIC", 0}, {"delayed list -o json", `"items": []`, 0},
-	{"delayed show 7", "under the number 7", 3}, {"delayed show x -o json", "delayed list", 2}, {"delayed cancel 7", "under the number 7", 3},
+	{"delayed show 7", "under the number 7", 3}, {"delayed show x", "delayed list", 2}, {"delayed cancel 7", "under the number 7", 3},
 	{"users add u1", "ok", 0}, {"users list", "u1", 0}, {"users list -o json", `"name": "u1"`, 0}, {"users passwd u1", "ok", 0},
 	{"users del u1", "ok", 0}, {"users del u1", "u1", 3}, {"users import none", "none", 1},
 	{"rules list", "rule_engine", 1}, {"plugins load rule_engine", "loaded successfully", 0},
