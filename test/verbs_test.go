@@ -3,9 +3,12 @@ package test
 import (
 	"encoding/json"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/dunlinmq/dunlin/core/packet"
 )
 
 // verbTest is one command line of the real binary.
@@ -92,8 +95,9 @@ var ctlVerbs = []verbTest{
 	{"topic-metrics reset attic", "ok", 0}, {"topic-metrics reset --all", "ok", 0}, {"topic-metrics reset cellar", "not registered", 3},
 	{"topic-metrics unregister attic", "ok", 0}, {"topic-metrics unregister attic", "not registered", 3}, {"topic-metrics unregister --all", "ok", 0},
 	{"topic-metrics list -o json", "[]", 0},
-	{"delayed list", "not loaded", 1}, {"plugins load delayed", "loaded successfully", 0}, {"delayed list", "TOPIC", 0}, {"delayed list -o json", `"items": []`, 0},
-	{"delayed show 7", "under the number 7", 3}, {"delayed show x", "delayed list", 2}, {"delayed cancel 7", "under the number 7", 3},
+	{"delayed list", "hall", 0}, {"delayed list -o json", `"topic": "hall"`, 0}, {"delayed show LATER", "hall", 0}, {"delayed show LATER -o json", `"topic": "hall"`, 0},
+	{"delayed show 7", "under the number 7", 3}, {"delayed show x", "delayed list", 2}, {"delayed cancel LATER", "ok", 0}, {"delayed cancel LATER", "under the number", 3},
+	{"plugins unload delayed", "unloaded", 0}, {"delayed list", "not loaded", 1},
 	{"users add u1", "ok", 0}, {"users list", "u1", 0}, {"users list -o json", `"name": "u1"`, 0}, {"users passwd u1", "ok", 0},
 	{"users del u1", "ok", 0}, {"users del u1", "u1", 3}, {"users import none", "none", 1},
 	{"rules list", "rule_engine", 1}, {"plugins load rule_engine", "loaded successfully", 0},
@@ -160,7 +164,7 @@ func TestEveryVerb(t *testing.T) {
 		v.run(life, v.line)
 	}
 	rules := ruleFiles(t, nil)
-	rules.plugins = []string{"retainer", "bridge_mqtt", "topic_metrics"}
+	rules.plugins = []string{"retainer", "bridge_mqtt", "topic_metrics", "delayed"}
 	rules.etc["etc/plugins/topic_metrics.toml"] = "[plugin]\ngrant = [\"metric\"]\n[config]\ntopics = [\"hall\"]\n"
 	rules.etc["etc/plugins/bridge_mqtt.toml"] = `[plugin]
 grant = ["publish"]
@@ -174,8 +178,13 @@ topics = [{filter = "a"}]
 	c := b.dial(v5)
 	c.connect("one")
 	c.subscribe("a/#", 1)
+	c.publishSync(&packet.Publish{Topic: "$delayed/4000000/hall", QoS: 1})
+	later := regexp.MustCompile(`"number": (\d+)`).FindStringSubmatch(b.ctl("delayed", "list", "-o", "json"))
+	if later == nil {
+		t.Fatal("no message waits")
+	}
 	for _, v := range ctlVerbs {
-		v.run(b, "ctl "+v.line)
+		v.run(b, "ctl "+strings.ReplaceAll(v.line, "LATER", later[1]))
 	}
 	for _, v := range pluginVerbs {
 		v.run(life, "plugin "+v.line)
