@@ -105,7 +105,8 @@ func (t *turn[E]) carry() {
 		c.Records = t.ops.Records(&t.plugin.party, t.es, t.at)
 	}
 	cost := t.plugin.costOf(t.hook.Hook)
-	start := cost.begin(c.N)
+	cost.records.Add(uint64(c.N))
+	start := cost.begin()
 	err := t.version.inst.Call(t.version.ctx, c)
 	cost.end(start)
 	c.Records = nil

@@ -202,7 +202,8 @@ func (c *consumer) round() (int, error) {
 	}
 	call := &Call{Hook: contract.HookMessage, Frame: c.frame, N: len(c.seqs), Key: 0}
 	cost := c.plugin.costOf(contract.HookMessage)
-	start := cost.begin(call.N)
+	cost.records.Add(uint64(call.N))
+	start := cost.begin()
 	err := v.inst.Call(v.ctx, call)
 	cost.end(start)
 	done := 0

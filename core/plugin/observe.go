@@ -152,11 +152,13 @@ func (p *loaded) hand(c *Call, frame []byte, n int, hops uint8) {
 		}
 		most := min(observeBatch, v.maxRecords)
 		size, k := 0, 0
+		var of kinds
 		for k < n && k < most {
 			r := int(binary.LittleEndian.Uint32(frame[size:]))
 			if k > 0 && size+r > contract.MaxFrameBytes {
 				break
 			}
+			of[binary.LittleEndian.Uint16(frame[size+4:])]++
 			size += r
 			k++
 		}
@@ -164,16 +166,34 @@ func (p *loaded) hand(c *Call, frame []byte, n int, hops uint8) {
 		c.Observe, c.Frame, c.N, c.Hops = true, frame[:size], k, hops
 		c.Hook = contract.Hook(binary.LittleEndian.Uint16(frame[4:]))
 		cost := p.costOf(c.Hook)
-		start := cost.begin(k)
+		start := cost.begin()
 		err := v.inst.Call(v.ctx, c)
 		cost.end(start)
+		p.book(&of, err != nil)
 		if err != nil {
-			cost.faults.Add(uint64(k))
 			p.queue.dropped.Add(uint64(k))
 			p.faults.Add(uint64(k))
 			p.log.Warn("plugin fault", zap.String("hook", c.Hook.String()), zap.Int("records", k), zap.Error(err))
 		}
 		v.release()
 		frame, n = frame[size:], n-k
+	}
+}
+
+// kinds counts the records of a frame by hook.
+type kinds [contract.MaxHook + 1]uint32
+
+// book counts the records of a frame, and that they have faulted, with their hooks. The
+// call and its time count with the hook of its first record.
+func (p *loaded) book(of *kinds, faulted bool) {
+	for k, n := range of {
+		if n == 0 {
+			continue
+		}
+		cost := p.costOf(contract.Hook(k))
+		cost.records.Add(uint64(n))
+		if faulted {
+			cost.faults.Add(uint64(n))
+		}
 	}
 }

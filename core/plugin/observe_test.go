@@ -97,6 +97,11 @@ func TestObserve(t *testing.T) {
 			t.Errorf("event %d: %q, want %q", i, got, want[i])
 		}
 	}
+	for _, cost := range f.List()[0].Costs { // each hook has its own record, whose frame ever it came in
+		if cost.Records != 1 || cost.Faults != 0 {
+			t.Errorf("%s: %d records, %d faults", cost.Hook, cost.Records, cost.Faults)
+		}
+	}
 }
 
 // A plugin that does not return never slows who tells it; the oldest records
