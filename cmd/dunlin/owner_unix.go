@@ -15,13 +15,3 @@ func keepOwner(t *os.File, old fs.FileInfo) {
 		_ = t.Chown(int(s.Uid), int(s.Gid))
 	}
 }
-
-// syncDir makes the names in a directory outlive a crash.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close() //nolint:errcheck // it was only read
-	return d.Sync()
-}

@@ -7,6 +7,3 @@ import (
 
 // keepOwner does nothing: the directory's rules hold for a new file.
 func keepOwner(*os.File, fs.FileInfo) {}
-
-// syncDir does nothing: Windows has no such call for directories.
-func syncDir(string) error { return nil }

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/dunlinmq/dunlin/core/wholefile"
 	"github.com/dunlinmq/dunlin/pluginsdk/passwd"
 )
 
@@ -157,37 +158,19 @@ func (f *usersFile) at(name, kind string) int {
 
 // save replaces the file atomically, for its owner alone. The owner stays the
 // same, or is that of f.owner, where the system allows it.
-func (f *usersFile) save() (err error) {
-	t, err := os.CreateTemp(filepath.Dir(f.path), filepath.Base(f.path)+".new*") // mode 0600
+func (f *usersFile) save() error {
+	err := wholefile.Replace(f.path, []byte(strings.Join(f.lines, "\n")+"\n"), 0o600, func(fresh *os.File) {
+		for _, like := range []string{f.path, f.owner} {
+			if old, err := os.Stat(like); err == nil {
+				keepOwner(fresh, old)
+				return
+			}
+		}
+	})
 	if err != nil {
-		return err
+		return fmt.Errorf("%s was not changed: %w", f.path, err)
 	}
-	defer func() {
-		if err != nil {
-			_ = t.Close()
-			_ = os.Remove(t.Name())
-			err = fmt.Errorf("%s was not changed: %w", f.path, err)
-		}
-	}()
-	if _, err = t.WriteString(strings.Join(f.lines, "\n") + "\n"); err != nil {
-		return err
-	}
-	for _, like := range []string{f.path, f.owner} {
-		if old, err := os.Stat(like); err == nil {
-			keepOwner(t, old)
-			break
-		}
-	}
-	if err = t.Sync(); err != nil {
-		return err
-	}
-	if err = t.Close(); err != nil {
-		return err
-	}
-	if err = os.Rename(t.Name(), f.path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(f.path))
+	return nil
 }
 
 // scramHashes are what --hash may name.

@@ -7,7 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
+
+	"github.com/dunlinmq/dunlin/core/wholefile"
 )
 
 // banFileVersion is the form of the file; a higher one is refused.
@@ -59,40 +60,11 @@ func (s *Bans) save() error {
 	}
 	data, err := json.MarshalIndent(banFile{Version: banFileVersion, Bans: list}, "", " ")
 	if err == nil {
-		err = replaceFile(s.cfg.File, append(data, '\n'))
+		err = wholefile.Replace(s.cfg.File, append(data, '\n'), 0o600, nil)
 	}
 	if err != nil {
 		return fmt.Errorf("write the banned list: %w", err)
 	}
 	s.saved = changes
-	return nil
-}
-
-// replaceFile puts data in the place of the file at once: a crash leaves the old
-// one or the new one. Only the owner may read it.
-func replaceFile(file string, data []byte) (err error) {
-	tmp, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(tmp.Name()))
-		}
-	}()
-	_, err = tmp.Write(data)
-	if err == nil {
-		err = tmp.Sync()
-	}
-	if err = errors.Join(err, tmp.Close()); err != nil {
-		return err
-	}
-	if err = os.Rename(tmp.Name(), file); err != nil {
-		return err
-	}
-	if d, e := os.Open(filepath.Dir(file)); e == nil {
-		_ = d.Sync() // some systems cannot; the name then comes to the disk by itself
-		_ = d.Close()
-	}
 	return nil
 }

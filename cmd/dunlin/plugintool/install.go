@@ -13,6 +13,7 @@ import (
 
 	"github.com/dunlinmq/dunlin/cmd/dunlin/plugintool/dirlock"
 	"github.com/dunlinmq/dunlin/core/plugin/manifest"
+	"github.com/dunlinmq/dunlin/core/wholefile"
 )
 
 // Place is where an operator's plugins lie and whom he trusts, as the configuration
@@ -166,7 +167,7 @@ func (p *Place) place(b *Bundle, a *Added, lock func() error) (err error) {
 		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 			return err
 		}
-		if err := replace(to, text, mode); err != nil {
+		if err := wholefile.Replace(to, text, mode, nil); err != nil {
 			return err
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"runtime"
 
 	"github.com/dunlinmq/dunlin/core/plugin/manifest"
+	"github.com/dunlinmq/dunlin/core/wholefile"
 )
 
 // keyBlock is the kind of PEM block of a private key, as `openssl genpkey` makes it.
@@ -109,25 +110,8 @@ func Sign(dir, keyFile string) (*Signed, error) {
 	}
 	path := filepath.Join(dir, manifest.SignatureFile)
 	sums := b.Sums()
-	if err := replace(path, manifest.Sign(key, sums), 0o644); err != nil {
+	if err := wholefile.Replace(path, manifest.Sign(key, sums), 0o644, nil); err != nil {
 		return nil, err
 	}
 	return &Signed{Name: b.Manifest.Name, File: path, Key: manifest.PublicKey(key.Public().(ed25519.PublicKey)).String(), Sums: sums}, nil
-}
-
-// replace writes a file in one step.
-func replace(path string, text []byte, mode os.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"strings"
+
+	"github.com/dunlinmq/dunlin/core/wholefile"
 )
 
 // Entry is one plugin of loaded_plugins.
@@ -203,7 +205,7 @@ func ReadLoaded(path string) (*Loaded, error) {
 // Write replaces the file at path in one step: a reader sees the old text or
 // the new. The file's mode is kept.
 func (l *Loaded) Write(path string) error {
-	if err := replaceFile(path, l.Text()); err != nil {
+	if err := wholefile.Replace(path, l.Text(), wholefile.Mode(path, 0o644), nil); err != nil {
 		return fmt.Errorf("write loaded_plugins: %w", err)
 	}
 	return nil

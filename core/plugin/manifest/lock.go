@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/dunlinmq/dunlin/core/wholefile"
 )
 
 // Lock is a plugins.lock: what `dunlin plugin add` has installed, to the byte. A
@@ -78,30 +79,8 @@ func (l *Lock) Write(path string) error {
 	if err := enc.Encode(l); err != nil {
 		return fmt.Errorf("write the lock of the plugins: %w", err)
 	}
-	if err := replaceFile(path, b.Bytes()); err != nil {
+	if err := wholefile.Replace(path, b.Bytes(), wholefile.Mode(path, 0o644), nil); err != nil {
 		return fmt.Errorf("write the lock of the plugins: %w", err)
-	}
-	return nil
-}
-
-// replaceFile replaces the file at path in one step: a reader sees the old text or
-// the new. The mode is kept, 0644 for a new file.
-func replaceFile(path string, text []byte) error {
-	mode := os.FileMode(0o644)
-	if fi, err := os.Stat(path); err == nil {
-		mode = fi.Mode().Perm()
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
 	}
 	return nil
 }
