@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"time"
 )
 
@@ -87,31 +86,26 @@ func (b *broker) stop() {
 	_ = b.said.Close()
 }
 
-// used is the processor time that the broker has used, and the bytes that it has
-// had written to a disk.
-func (b *broker) used() (cpu time.Duration, written int64, err error) {
-	pid := strconv.Itoa(b.cmd.Process.Pid)
-	stat, err := os.ReadFile("/proc/" + pid + "/stat")
+// used is the processor time that the broker has used.
+func (b *broker) used() (time.Duration, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", b.cmd.Process.Pid))
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	f := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
 	user, err1 := strconv.ParseInt(string(f[11]), 10, 64)
 	system, err2 := strconv.ParseInt(string(f[12]), 10, 64)
-	io, err3 := os.ReadFile("/proc/" + pid + "/io")
-	if _, rest, ok := bytes.Cut(io, []byte("\nwrite_bytes: ")); ok {
-		line, _, _ := bytes.Cut(rest, []byte("\n"))
-		written, _ = strconv.ParseInt(string(line), 10, 64)
-	}
 	const ticks = 100 // USER_HZ
-	return time.Duration(user+system) * time.Second / ticks, written, errors.Join(err1, err2, err3)
+	return time.Duration(user+system) * time.Second / ticks, errors.Join(err1, err2)
 }
 
-// files raises the limit of open files for many publishers.
-func files() {
-	var l syscall.Rlimit
-	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l) == nil {
-		l.Cur = l.Max
-		_ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &l)
+// written is how many bytes the broker has had written to a disk.
+func (b *broker) written() (n int64, err error) {
+	io, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", b.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
 	}
+	_, rest, _ := bytes.Cut(io, []byte("\nwrite_bytes: "))
+	line, _, _ := bytes.Cut(rest, []byte("\n"))
+	return strconv.ParseInt(string(line), 10, 64)
 }

@@ -1,14 +1,15 @@
 package main
 
 import (
-	"encoding/binary"
+	"context"
 	"fmt"
 	"net"
-	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/dunlinmq/dunlin/bench/load"
 	"github.com/dunlinmq/dunlin/core/packet"
 )
 
@@ -21,13 +22,13 @@ type result struct {
 	drained         int64
 }
 
-// dial opens a connection and says CONNECT.
-func dial(addr, id string, clean bool) (net.Conn, error) {
+// dial opens a connection of a session that stays and says CONNECT.
+func dial(addr, id string) (net.Conn, error) {
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := c.Write(packet.Append(nil, packet.V311, &packet.Connect{Version: packet.V311, ClientID: id, CleanStart: clean})); err != nil {
+	if _, err := c.Write(packet.Append(nil, packet.V311, &packet.Connect{Version: packet.V311, ClientID: id})); err != nil {
 		return nil, err
 	}
 	var ack [4]byte
@@ -53,20 +54,22 @@ func full(c net.Conn, p []byte) error {
 
 // measure makes one row.
 func measure(s setup, name string, publishers int) (r result, err error) {
-	files()
 	b, err := start(s, name)
 	if err != nil {
 		return r, err
 	}
 	defer b.stop()
 	for i := range s.sessions {
-		c, err := dial(b.addr, fmt.Sprintf("away-%d", i), false)
+		c, err := dial(b.addr, fmt.Sprintf("away-%d", i))
 		if err != nil {
 			return r, err
 		}
-		_, _ = c.Write(packet.Append(nil, packet.V311, &packet.Subscribe{PacketID: 1, Filters: []packet.Filter{{Filter: fmt.Sprintf("part/%d/#", i), QoS: 1}}}))
-		var ack [5]byte
-		if err := full(c, ack[:]); err != nil {
+		sub := &packet.Subscribe{PacketID: 1, Filters: []packet.Filter{{Filter: fmt.Sprintf("nobody/%d", i), QoS: 1}}}
+		for p := i; p < publishers; p += s.sessions {
+			sub.Filters = append(sub.Filters, packet.Filter{Filter: fmt.Sprintf("part/%d", p), QoS: 1})
+		}
+		_, _ = c.Write(packet.Append(nil, packet.V311, sub))
+		if err := full(c, make([]byte, len(packet.Append(nil, packet.V311, &packet.Suback{Codes: make([]packet.ReasonCode, len(sub.Filters))})))); err != nil {
 			return r, err
 		}
 		_, _ = c.Write(packet.Append(nil, packet.V311, &packet.Disconnect{}))
@@ -80,107 +83,40 @@ func measure(s setup, name string, publishers int) (r result, err error) {
 }
 
 // publish lets all publishers work for the time of a row.
-func publish(s setup, b *broker, publishers int, r *result) (int64, error) {
-	ps := make([]*publisher, publishers)
-	for i := range ps {
-		c, err := dial(b.addr, fmt.Sprintf("publisher-%d", i), true)
-		if err != nil {
-			return 0, err
-		}
-		defer c.Close()
-		ps[i] = &publisher{c: c, topic: fmt.Sprintf("part/%d/%d", i%s.sessions, i), payload: make([]byte, s.payload), window: s.window}
-	}
-	cpu, written, err := b.used()
+func publish(s setup, b *broker, publishers int, r *result) (acked int64, err error) {
+	before, err := b.written()
 	if err != nil {
 		return 0, err
 	}
-	var stop atomic.Bool
-	var all sync.WaitGroup
-	began := time.Now()
-	time.AfterFunc(s.seconds, func() { stop.Store(true) })
-	for _, p := range ps {
-		all.Go(func() { p.run(&stop) })
+	host, port, err := net.SplitHostPort(b.addr)
+	if err != nil {
+		return 0, err
 	}
-	all.Wait()
-	took := time.Since(began)
-	cpu2, written2, err := b.used()
-	var acked int64
-	var times []time.Duration
-	for _, p := range ps {
-		acked += p.acked
-		times = append(times, p.times...)
-		if p.err != nil {
-			return 0, p.err
-		}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		return 0, err
 	}
-	slices.Sort(times)
-	r.rate = float64(acked) / took.Seconds()
-	r.cpu = float64((cpu2 - cpu).Microseconds()) / float64(acked)
-	r.p50, r.p99 = times[len(times)/2], times[len(times)*99/100]
-	r.amplification = float64(written2-written) / float64(acked) / float64(s.payload)
-	return acked, err
+	got, err := load.Run(context.Background(), load.Config{
+		Kind: load.Pub, PID: b.cmd.Process.Pid, Target: load.Target{Host: host, Port: number}, Clients: load.Clients{Count: publishers},
+		Flow: load.Flow{Topic: "part/%i", QoS: 1, Size: s.payload, Window: s.window}, Pace: load.Pace{Duration: s.seconds},
+	}, nil)
+	if err != nil {
+		return 0, err
+	}
+	after, err := b.written()
+	if len(got.Faults) > 0 || got.Acked == 0 {
+		return 0, fmt.Errorf("%d are acknowledged, %v", got.Acked, got.Faults)
+	}
+	r.rate, r.cpu, r.p50, r.p99 = got.SentPerSecond, got.Broker.MicrosPer, micros(got.Latency.P50), micros(got.Latency.P99)
+	r.amplification = float64(after-before) / float64(got.Acked) / float64(s.payload)
+	return int64(got.Acked), err
 }
 
-// publisher keeps a window of publications under way.
-type publisher struct {
-	c       net.Conn
-	topic   string
-	payload []byte
-	window  int
-
-	acked int64
-	times []time.Duration // from PUBLISH to PUBACK, of some
-	err   error
-}
-
-func (p *publisher) run(stop *atomic.Bool) {
-	var sent [1 << 16]time.Time
-	var out []byte
-	in := make([]byte, 4096)
-	have, under, id := 0, 0, uint16(0)
-	for {
-		out = out[:0]
-		for under < p.window && !stop.Load() {
-			if id++; id == 0 {
-				id = 1
-			}
-			out = packet.Append(out, packet.V311, &packet.Publish{Topic: p.topic, Payload: p.payload, QoS: 1, PacketID: id})
-			sent[id] = time.Now()
-			under++
-		}
-		if under == 0 {
-			return
-		}
-		if len(out) > 0 {
-			if _, p.err = p.c.Write(out); p.err != nil {
-				return
-			}
-		}
-		n, err := p.c.Read(in[have:])
-		if err != nil {
-			p.err = err
-			return
-		}
-		have += n
-		now := time.Now()
-		at := 0
-		for ; have-at >= 4; at += 4 {
-			if in[at] != 0x40 {
-				p.err = fmt.Errorf("%x answers PUBLISH", in[at:at+4])
-				return
-			}
-			under--
-			if p.acked++; p.acked%16 == 0 {
-				p.times = append(p.times, now.Sub(sent[binary.BigEndian.Uint16(in[at+2:])]))
-			}
-		}
-		have = copy(in, in[at:have])
-	}
-}
+func micros(us float64) time.Duration { return time.Duration(us * float64(time.Microsecond)) }
 
 // drain lets the clients come and take what waits for them, all at once.
 func drain(s setup, b *broker, acked int64, r *result) error {
-	cpu, _, err := b.used()
+	cpu, err := b.used()
 	if err != nil {
 		return err
 	}
@@ -198,7 +134,7 @@ func drain(s setup, b *broker, acked int64, r *result) error {
 		}
 	}
 	took := time.Duration(w.ended.Load() - began.UnixNano())
-	cpu2, _, err := b.used()
+	cpu2, err := b.used()
 	r.drained = w.got.Load()
 	r.drain = float64(r.drained) / took.Seconds()
 	r.drainCPU = float64((cpu2 - cpu).Microseconds()) / float64(r.drained)

@@ -51,7 +51,7 @@ func run(s setup, brokers, publishers []string) error {
 		defer os.RemoveAll(dir)
 		s.dir = dir
 	}
-	fmt.Printf("QoS 1, %d bytes, %d under way a publisher, %s a row, load %s\n", s.payload, s.window, s.seconds, load())
+	fmt.Printf("QoS 1, %d bytes, %d under way a publisher, %s a row, load %s\n", s.payload, s.window, s.seconds, average())
 	fmt.Printf("%-10s %10s %12s %10s %9s %9s %9s | %12s %10s %10s\n", "broker", "publishers", "acked/s", "cpu us", "p50", "p99", "disk/B", "drained/s", "cpu us", "messages")
 	for _, n := range publishers {
 		count, err := strconv.Atoi(strings.TrimSpace(n))
@@ -67,12 +67,12 @@ func run(s setup, brokers, publishers []string) error {
 				r.p50.Round(time.Microsecond), r.p99.Round(time.Microsecond), r.amplification, r.drain, r.drainCPU, r.drained)
 		}
 	}
-	fmt.Printf("load %s\n", load())
+	fmt.Printf("load %s\n", average())
 	return nil
 }
 
-// load is the machine's load average, to be read beside the figures.
-func load() string {
+// average is the machine's load average, to be read beside the figures.
+func average() string {
 	b, _ := os.ReadFile("/proc/loadavg")
 	f := strings.Fields(string(b))
 	return strings.Join(f[:min(3, len(f))], " ")
