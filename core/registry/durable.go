@@ -30,10 +30,8 @@ type durable struct {
 	seq     uint64 // the place that was given out last
 	// Transactions with something of the session that had not ended when they were
 	// last looked at: whoever takes the session over waits for them.
-	open []*journal.Tx
-	// Places to be deleted when those have ended: another event loop may have put
-	// them into one of them, and the later one wins.
-	later []uint64
+	open  []*journal.Tx
+	later putOff // deletions that wait for those
 }
 
 // keeps tells whether the delivery has to survive: its effective QoS is above 0.
@@ -128,28 +126,9 @@ func (c *Client) remove(b *router.Batch, seq uint64) {
 		return
 	}
 	own := d.tx(b, c.reg.cfg.Journal)
-	for _, t := range d.open {
-		if t != own && t.Wait(c) {
-			d.later = append(d.later, seq)
-			return
-		}
+	if !d.later.add(seq, own, d.open, c) {
+		own.Delete(appendPlace(nil, d.sid, seq))
 	}
-	own.Delete(appendPlace(nil, d.sid, seq))
-}
-
-// overdue takes the places that can be deleted now; nil: none. c.mu is held.
-func (c *Client) overdue() (seqs []uint64) {
-	d := c.durable
-	if d == nil || len(d.later) == 0 {
-		return nil
-	}
-	for _, t := range d.open {
-		if t.Wait(c) {
-			return nil
-		}
-	}
-	seqs, d.later = d.later, nil
-	return seqs
 }
 
 // Dropped forgets a delivery that was taken from the mailbox and does not go to

@@ -142,7 +142,10 @@ func (c *Client) Resume() {
 	c.mu.Lock()
 	runner, wake := c.runner, !c.woken && c.runner != nil
 	c.woken = c.woken || wake
-	gone := c.overdue()
+	var gone []uint64
+	if c.durable != nil {
+		gone = c.durable.later.take(c.durable.open, c)
+	}
 	c.mu.Unlock()
 	if len(gone) > 0 {
 		t := c.reg.cfg.Journal.Begin()
