@@ -119,15 +119,19 @@ func rows() []row {
 	}
 }
 
+// settled is how long connections stay idle before their memory is read: brokers
+// with a collector give a handshake's garbage back some seconds later.
+const settled = 8 * time.Second
+
 // idle is connections that do nothing, and what one costs in memory.
 func idle(t *tls.Config) func(context.Context, *instance, scale) (sample, error) {
 	return func(ctx context.Context, i *instance, s scale) (sample, error) {
 		c := messages(load.Conn, s.connections, load.Flow{})
 		c.Target, c.PID = load.Target{Host: "127.0.0.1", Port: i.ports[0], TLS: t}, i.cmd.Process.Pid
-		c.Clients.KeepAlive, c.Pace.Duration = 600, s.time
+		c.Clients.KeepAlive, c.Pace.Duration = 600, s.time+settled
 		if t != nil {
 			c.Target.Port = i.ports[1]
-			c.Clients.Count = max(s.connections/4, 1)
+			c.Clients.Count = max(s.connections/2, 1)
 		}
 		r, err := load.Run(ctx, c, nil)
 		if err != nil {

@@ -73,7 +73,7 @@ type Broker struct {
 	MicrosPer     float64 `json:"cpu_us_per_message"`          // or per cycle
 	Resident      int64   `json:"rss_bytes"`                   // at the end
 	Proportional  int64   `json:"pss_bytes"`                   // at the end
-	PerConnection float64 `json:"bytes_per_connection"`        // resident memory that the ramp has added
+	PerConnection float64 `json:"bytes_per_connection"`        // resident memory that the ramp has added; of idle connections, what is left at the end
 	RampMicros    float64 `json:"cpu_us_per_connect,omitzero"` // of the ramp
 }
 
@@ -162,7 +162,11 @@ func (res *Result) broker(f brokerFigures, took time.Duration) {
 		b.MicrosPer = float64((f.end.cpu - f.start.cpu).Nanoseconds()) / 1e3 / float64(res.measured)
 	}
 	if n := float64(res.Ready); n > 0 {
-		b.PerConnection = float64(f.up.rss-f.before.rss) / n
+		held := f.up
+		if res.Kind == Conn {
+			held = f.end // nothing but the connections: what is left once the handshakes' garbage is collected
+		}
+		b.PerConnection = float64(held.rss-f.before.rss) / n
 		b.RampMicros = float64((f.up.cpu - f.before.cpu).Nanoseconds()) / 1e3 / n
 	}
 	res.Broker = b
