@@ -8,6 +8,16 @@ type Configurer interface {
 	Configure(config []byte) error
 }
 
+// A process implements Reconfigurer to take a changed configuration over while it
+// runs, instead of being replaced by a new process with each reload. It is called
+// between two frames and must not wait long: frames wait for it. The bytes are as
+// those of Configure. An error refuses the configuration, with its text for the
+// operator, and must leave everything as it was. A module is not asked: each reload
+// makes a new instance of it.
+type Reconfigurer interface {
+	Reconfigure(config []byte) error
+}
+
 // A plugin implements Stateful to carry state over a reload: SaveState is asked
 // of the old version, RestoreState given to the new one after Configure.
 type Stateful interface {

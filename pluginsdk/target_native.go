@@ -75,7 +75,8 @@ type service struct {
 
 	// turn is held by whoever runs the plugin's code: the frame loop, Configure,
 	// Drain. A channel, so that Drain can give up with its context.
-	turn chan struct{}
+	turn       chan struct{}
+	configured bool // owned by the holder of turn
 
 	queued atomic.Int64  // frames that are taken and not answered
 	idle   chan struct{} // signalled when queued becomes 0
@@ -95,6 +96,9 @@ func (s *service) Hello(_ context.Context, req *pluginpb.HelloReq) (*pluginpb.He
 	if _, ok := s.d.plugin.(Commander); !ok {
 		resp.Features &^= uint64(contract.FeatureCommand)
 	}
+	if _, ok := s.d.plugin.(Reconfigurer); !ok {
+		resp.Features &^= uint64(contract.FeatureReconfigure)
+	}
 	for _, h := range contract.Hooks() {
 		if s.d.hooks.Has(h) {
 			resp.Hooks = append(resp.Hooks, uint32(h))
@@ -103,15 +107,21 @@ func (s *service) Hello(_ context.Context, req *pluginpb.HelloReq) (*pluginpb.He
 	return resp, nil
 }
 
-// Configure hands over configuration and the previous version's state.
+// Configure hands over configuration and the previous version's state. A second call
+// changes the configuration of a plugin that can do so while it runs.
 func (s *service) Configure(_ context.Context, req *pluginpb.ConfigureReq) (*pluginpb.ConfigureResp, error) {
 	s.turn <- struct{}{}
 	defer func() { <-s.turn }()
-	features = contract.Features(req.GetFeatures())
-	dirs.data, dirs.config = req.GetDataDir(), req.GetConfigDir()
-	err := s.d.configure(req.GetConfig())
-	if err == nil {
-		err = s.d.restoreState(req.GetState())
+	var err error
+	if again, ok := s.d.plugin.(Reconfigurer); ok && s.configured {
+		err = again.Reconfigure(req.GetConfig())
+	} else {
+		features = contract.Features(req.GetFeatures())
+		dirs.data, dirs.config = req.GetDataDir(), req.GetConfigDir()
+		if err = s.d.configure(req.GetConfig()); err == nil {
+			err = s.d.restoreState(req.GetState())
+		}
+		s.configured = err == nil
 	}
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())

@@ -40,6 +40,8 @@ type builtinPlugin struct {
 	state    State                                // "": running
 	handOver func(old, to *builtinInstance) error // nil: has no state
 
+	reconfigure func(config string) error // nil: it needs another instance
+
 	command func(name string, body []byte) ([]byte, error) // nil: takes none
 
 	opened, closed atomic.Int64
@@ -111,6 +113,14 @@ func (i *builtinInstance) HandOver(to Instance) error {
 		return nil
 	}
 	return i.plugin.handOver(i, to.(*builtinInstance))
+}
+
+// Reconfigure implements Reconfigurer.
+func (i *builtinInstance) Reconfigure(_ context.Context, config []byte) error {
+	if i.plugin.reconfigure == nil {
+		return ErrNotReconfigured
+	}
+	return i.plugin.reconfigure(string(config))
 }
 
 // each is a plugin that answers record by record.

@@ -280,12 +280,16 @@ func (m *Manager) end(p *loaded) error {
 }
 
 // Reload opens the plugin anew from its files beside the running version, then
-// swaps. On an error the running version stays.
+// swaps. On an error the running version stays. One that can changes its
+// configuration in its place, if nothing else has changed.
 func (m *Manager) Reload(name string) error {
 	m.change.Lock()
 	defer m.change.Unlock()
 	p, err := m.loaded(name)
 	if err != nil {
+		return err
+	}
+	if done, err := m.reconfigure(p); done {
 		return err
 	}
 	v, err := m.open(context.Background(), p)

@@ -23,6 +23,7 @@ type prepared struct {
 	spec      *Spec
 	kind      string
 	vouched   string
+	files     *manifest.Package
 	transport Transport
 	hooks     []manifest.Hook // with the operator's overrides
 	wants     wants
@@ -42,7 +43,7 @@ func (h *host) prepare(ctx context.Context, pl *loaded, services Services) (*pre
 	if t == nil {
 		return nil, fmt.Errorf("%s: this broker runs no plugins of kind %s", pkg.Path, pkg.Kind)
 	}
-	p := &prepared{kind: pkg.Kind, vouched: pkg.Vouched, transport: t, hooks: pkg.Hooks, wants: wants{}}
+	p := &prepared{kind: pkg.Kind, vouched: pkg.Vouched, files: files(pkg), transport: t, hooks: pkg.Hooks, wants: wants{}}
 	if err := p.check(); err != nil {
 		return nil, err
 	}
@@ -139,7 +140,7 @@ func (p *prepared) open(ctx context.Context) (*version, error) {
 	}
 	p.spec.Code = nil // megabytes that nobody reads any more
 	v := &version{
-		spec: p.spec, inst: inst, kind: p.kind, vouched: p.vouched, parked: p.parked, desk: p.desk, blocking: p.transport.Blocking(),
+		spec: p.spec, inst: inst, kind: p.kind, vouched: p.vouched, files: p.files, parked: p.parked, desk: p.desk, blocking: p.transport.Blocking(),
 		maxRecords: max(1, p.transport.MaxRecords()), drained: make(chan struct{}), replaced: make(chan struct{}),
 	}
 	v.ctx, v.cancel = context.WithCancel(context.Background())

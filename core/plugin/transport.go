@@ -8,6 +8,7 @@ package plugin
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"go.uber.org/zap"
@@ -54,6 +55,19 @@ type Heir interface {
 	// HandOver passes the state to a newer version of the plugin. No Call runs on
 	// either, and none will on the old one.
 	HandOver(to Instance) error
+}
+
+// ErrNotReconfigured: a configuration needs another instance. It is the transport's
+// to say, and no fault.
+var ErrNotReconfigured = errors.New("the plugin does not change its configuration while it runs")
+
+// Reconfigurer is an Instance that may take another configuration over while it runs.
+type Reconfigurer interface {
+	// Reconfigure hands over the plugin's own configuration, validated, with secrets
+	// resolved. Calls may run. ErrNotReconfigured, also wrapped: nothing is known of
+	// what the plugin made of it, a new instance is needed. Any other error is the
+	// plugin's refusal: it goes on with what it had.
+	Reconfigure(ctx context.Context, config []byte) error
 }
 
 // State is how an instance is.

@@ -20,6 +20,7 @@ type version struct {
 	inst       Instance
 	kind       string // "wasm" or "process"
 	vouched    string // who vouches for its files
+	files      *manifest.Package
 	blocking   bool
 	maxRecords int
 	hooks      [contract.MaxHook + 1]*event.Binding

@@ -234,6 +234,7 @@ export const CALL_SCHEDULE_LIST: u32 = 26; // Seq number, Arg due; the reply's D
 export const CALL_SCHEDULE_COUNT: u32 = 27; // the reply's Result is the number of messages
 export const FEATURE_SUBSCRIPTIONS: u32 = 1; // the broker makes the subscriptions of ExtSubscriptions
 export const FEATURE_COMMAND: u32 = 2; // the plugin serves Command; processes only
+export const FEATURE_RECONFIGURE: u32 = 4; // Configure may come again while the plugin runs; processes only
 export const SCHEDULE_AFTER: i32 = 0; // milliseconds from now on
 export const SCHEDULE_AT: i32 = 1; // Unix milliseconds, by the broker's wall clock
 export const SCHEDULE_PAGE: i32 = 64;

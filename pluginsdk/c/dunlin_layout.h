@@ -236,6 +236,7 @@
 #define DUNLIN_CALL_SCHEDULE_COUNT 27 /* the reply's Result is the number of messages */
 #define DUNLIN_FEATURE_SUBSCRIPTIONS 1 /* the broker makes the subscriptions of ExtSubscriptions */
 #define DUNLIN_FEATURE_COMMAND 2 /* the plugin serves Command; processes only */
+#define DUNLIN_FEATURE_RECONFIGURE 4 /* Configure may come again while the plugin runs; processes only */
 #define DUNLIN_SCHEDULE_AFTER 0 /* milliseconds from now on */
 #define DUNLIN_SCHEDULE_AT 1 /* Unix milliseconds, by the broker's wall clock */
 #define DUNLIN_SCHEDULE_PAGE 64

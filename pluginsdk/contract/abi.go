@@ -83,7 +83,9 @@ const (
 
 	FeatureCommand Features = 1 << 1 // the plugin serves Command; processes only
 
-	knownFeatures = FeatureSubscriptions | FeatureCommand
+	FeatureReconfigure Features = 1 << 2 // Configure may come again while the plugin runs; processes only
+
+	knownFeatures = FeatureSubscriptions | FeatureCommand | FeatureReconfigure
 )
 
 // Known is the part of f that this version of the contract knows.

@@ -274,6 +274,7 @@ const Call = Object.freeze({
 const Feature = Object.freeze({
   subscriptions: 1, // the broker makes the subscriptions of ExtSubscriptions
   command: 2, // the plugin serves Command; processes only
+  reconfigure: 4, // Configure may come again while the plugin runs; processes only
 });
 const Schedule = Object.freeze({
   after: 0, // milliseconds from now on

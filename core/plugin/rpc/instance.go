@@ -37,6 +37,7 @@ type Instance struct {
 	born   uint64    // guarded by mu: processes so far
 	faults []time.Time
 	state  plugin.State  // guarded by mu
+	config []byte        // guarded by mu; for the next process
 	status plugin.Status // guarded by mu: the counters
 	host   hostCounts
 }
@@ -44,7 +45,7 @@ type Instance struct {
 var _ plugin.Instance = (*Instance)(nil)
 
 func newInstance(t *Transport, s *plugin.Spec, img *image) *Instance {
-	i := &Instance{t: t, spec: s, img: img, state: plugin.StateRestarting, limit: map[contract.Hook]plugin.HookSpec{}}
+	i := &Instance{t: t, spec: s, img: img, state: plugin.StateRestarting, config: s.Config, limit: map[contract.Hook]plugin.HookSpec{}}
 	for _, h := range s.Hooks {
 		i.limit[h.Hook] = h
 	}

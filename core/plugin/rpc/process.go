@@ -122,7 +122,7 @@ func (p *process) greet(ctx context.Context, i *Instance) error {
 		p.hooks = p.hooks.With(contract.Hook(min(h, uint32(contract.MaxHook)+1)))
 	}
 	reply, err := p.api.Configure(ctx, &pluginpb.ConfigureReq{
-		Config: i.spec.Config, Features: uint64(p.features), DataDir: i.spec.DataDir, ConfigDir: i.spec.ConfigDir,
+		Config: i.configuration(), Features: uint64(p.features), DataDir: i.spec.DataDir, ConfigDir: i.spec.ConfigDir,
 	})
 	if err != nil {
 		return fmt.Errorf("configuration refused: %w", plain(err))

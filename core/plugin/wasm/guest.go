@@ -93,7 +93,7 @@ func (p *Plugin) newGuest(number int) (g *guest, err error) {
 	if err != nil {
 		return g, err
 	}
-	if err := g.configure(wanted.Known() &^ contract.FeatureCommand); err != nil {
+	if err := g.configure(wanted.Known() &^ (contract.FeatureCommand | contract.FeatureReconfigure)); err != nil {
 		return g, err
 	}
 	p.spent(budget - int64(g.fuel.Get()))

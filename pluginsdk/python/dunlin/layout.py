@@ -236,6 +236,7 @@ CALL_SCHEDULE_LIST = 26  # Seq number, Arg due; the reply's Data is publish reco
 CALL_SCHEDULE_COUNT = 27  # the reply's Result is the number of messages
 FEATURE_SUBSCRIPTIONS = 1  # the broker makes the subscriptions of ExtSubscriptions
 FEATURE_COMMAND = 2  # the plugin serves Command; processes only
+FEATURE_RECONFIGURE = 4  # Configure may come again while the plugin runs; processes only
 SCHEDULE_AFTER = 0  # milliseconds from now on
 SCHEDULE_AT = 1  # Unix milliseconds, by the broker's wall clock
 SCHEDULE_PAGE = 64

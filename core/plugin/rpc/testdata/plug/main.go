@@ -19,6 +19,8 @@ import (
 type plug struct {
 	Refuse bool
 	Want   string // filter of publish, from the start
+	Name   string // the answer to "name"
+	Again  string // of Reconfigure: "refuse", "fail" or ""
 	tokens []sdk.Token
 }
 
@@ -35,6 +37,25 @@ func (p *plug) Configure(config []byte) error {
 		return errors.New("refuse is set")
 	}
 	return nil
+}
+
+// Reconfigure takes the name over, refuses, or leaves the process in the middle of it.
+func (p *plug) Reconfigure(config []byte) error {
+	var next plug
+	if err := json.Unmarshal(config, &next); err != nil {
+		return err
+	}
+	switch next.Again {
+	case "refuse":
+		return errors.New("again is set")
+	case "fail":
+		os.Exit(3)
+	}
+	p.Name = next.Name
+	if next.Want == "" {
+		return nil
+	}
+	return sdk.Want(contract.HookPublish, []string{next.Want})
 }
 
 func (p *plug) OnPublish(e *sdk.MessageEvent) sdk.Verdict {
@@ -70,6 +91,8 @@ func (p *plug) OnPublish(e *sdk.MessageEvent) sdk.Verdict {
 	case bytes.Equal(payload, []byte("print")):
 		fmt.Fprintln(os.Stderr, "to stderr")
 		fmt.Println("to stdout")
+	case bytes.Equal(payload, []byte("name")):
+		payload = []byte(p.Name)
 	case bytes.Equal(payload, []byte("pid")):
 		payload = []byte(strconv.Itoa(os.Getpid()))
 	case bytes.Equal(payload, []byte("publish")):
