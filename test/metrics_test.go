@@ -107,6 +107,11 @@ await_rel_timeout = "1s"
 mqueue_store_qos0 = false
 max_mqueue_len = 1
 max_awaiting_rel = 2
+[listener.tcp.narrow]
+bind = "127.0.0.1:0"
+zone = "narrow"
+[zone.narrow]
+max_mqueue_bytes = 200
 [zone.strict]
 allow_anonymous = false
 enable_acl = true
@@ -261,6 +266,14 @@ func (m *meter) countDrops() {
 		p.publishSync(&packet.Publish{Topic: "d", QoS: 1})
 		p.publishSync(&packet.Publish{Topic: "d", QoS: 1, Props: packet.AppendUint32Prop(nil, packet.PropMessageExpiry, 1)})
 	}, published, published, puback, puback, "messages.qos1.received=2", lostAs+"queue_full")
+	n := m.dialAt("tcp:narrow", v5)
+	m.counts("connect", func() { n.resume("narrow") }, accepted, "session.created")
+	m.counts("subscribe", func() { n.subscribe("n", 1) }, subscribed)
+	m.counts("go offline", func() { n.send(&packet.Disconnect{}); n.closed() }, left)
+	m.counts("a queue with its bytes", func() {
+		p.publishSync(&packet.Publish{Topic: "n", Payload: make([]byte, 100), QoS: 1})
+		p.publishSync(&packet.Publish{Topic: "n", Payload: make([]byte, 100), QoS: 1})
+	}, published, published, puback, puback, "messages.qos1.received=2", lostAs+"queue_full delivery.dropped.queue_bytes")
 	kept := time.Now()
 	m.eventually("the message has expired", func() bool { return time.Since(kept) > 1100*time.Millisecond })
 	m.counts("expired", func() { c = m.dial(v5); c.resume("small") }, accepted, "session.resumed", lostAs+"expired")

@@ -26,7 +26,7 @@ var otherValues = map[string]map[string]string{
 		"server_keepalive": "30s", "keepalive_backoff": "1", "max_subscriptions": "3", "session_expiry_interval": "1h", "max_session_expiry_interval": "1h",
 		"receive_maximum": "7", "ignore_loop_deliver": "on", "use_username_as_clientid": "on", "mountpoint": "m/", "response_information": "r",
 		"max_backlog": "2MB", "max_inflight": "5", "retry_interval": "20s", "max_awaiting_rel": "6", "await_rel_timeout": "200s",
-		"max_mqueue_len": "10", "mqueue_priorities": "a=1", "mqueue_default_priority": "lowest", "mqueue_store_qos0": "off", "mqueue_drop": "newest",
+		"max_mqueue_len": "10", "max_mqueue_bytes": "10MB", "mqueue_priorities": "a=1", "mqueue_default_priority": "lowest", "mqueue_store_qos0": "off", "mqueue_drop": "newest",
 		"durability": "memory", "upgrade_qos": "on", "enable_ban": "off", "enable_flapping_detect": "on", "flapping_detect_policy": "9, 1m, 1m",
 		"rate_limit.conn_messages_in": "10,1s", "rate_limit.conn_bytes_in": "10KB,1s",
 		"quota.conn_messages_routing": "10,1s", "quota.overall_messages_routing": "10,1s",

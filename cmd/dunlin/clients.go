@@ -37,6 +37,7 @@ var clientColumns = []column[client]{
 	figure("subscriptions", func(f *adminpb.SessionFigures) any { return f.GetSubscriptions() }),
 	figure("inflight", func(f *adminpb.SessionFigures) any { return f.GetInflight() }),
 	figure("mqueue", func(f *adminpb.SessionFigures) any { return f.GetQueue() }),
+	figure("mqueue_bytes", func(f *adminpb.SessionFigures) any { return f.GetQueueBytes() }),
 	figure("awaiting_rel", func(f *adminpb.SessionFigures) any { return f.GetAwaitingRel() }),
 	figure("dropped_msgs", func(f *adminpb.SessionFigures) any { return f.GetDropped() }),
 }

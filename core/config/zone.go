@@ -79,6 +79,8 @@ var zoneKeys = append(table[zone]{
 		"forget a QoS 2 publish whose PUBREL does not come"},
 	{"max_mqueue_len", number(func(z *zone) *int { return &z.Session.MaxQueueLen }, 0, maxCount), "1000",
 		"messages that wait for one session, for each priority; 0: no limit"},
+	{"max_mqueue_bytes", size(func(z *zone) *int64 { return &z.Session.MaxQueueBytes }, 0, 1<<50), "0",
+		"bytes that wait for one session, of all priorities together: topics, payloads and properties, and 64 for each message; what is over it is dropped by `mqueue_drop`, the lowest priority first, counted as `delivery.dropped.queue_bytes` and told by an alarm; 0: no limit but `max_mqueue_len` times `max_packet_size`"},
 	{"mqueue_priorities", setter[zone]{"list of topic=priority, or none", setPriorities}, "none",
 		"priorities 0..255 of exact topics, for example `[\"alarm/fire=10\", \"log=1\"]`"},
 	{"mqueue_default_priority", choice(func(z *zone) *bool { return &z.Session.DefaultPriorityLowest }, map[string]bool{"highest": false, "lowest": true}), "highest",

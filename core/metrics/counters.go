@@ -83,6 +83,8 @@ type Counters struct {
 	DeliveryDroppedQoS0Msg   uint64 `metric:"delivery.dropped.qos0_msg"`
 	DeliveryDroppedQueueFull uint64 `metric:"delivery.dropped.queue_full"`
 	DeliveryDroppedExpired   uint64 `metric:"delivery.dropped.expired"`
+	// Of queue_full, those that max_mqueue_bytes has dropped. Not EMQ X 4's.
+	DeliveryDroppedQueueBytes uint64 `metric:"delivery.dropped.queue_bytes"`
 
 	ClientConnect              uint64 `metric:"client.connect"`
 	ClientConnack              uint64 `metric:"client.connack"`
@@ -107,8 +109,8 @@ type Counters struct {
 }
 
 // Dropped counts a message that a subscriber does not get, for EMQ X 4's reason:
-// no_local, too_large, qos0_msg, queue_full or expired; what else there is counts
-// in delivery.dropped only.
+// no_local, too_large, qos0_msg, queue_full or expired; queue_bytes counts as
+// queue_full too, what else there is in delivery.dropped only.
 func (c *Counters) Dropped(reason string) {
 	c.DeliveryDropped++
 	switch reason {
@@ -120,6 +122,9 @@ func (c *Counters) Dropped(reason string) {
 		c.DeliveryDroppedQoS0Msg++
 	case "queue_full":
 		c.DeliveryDroppedQueueFull++
+	case "queue_bytes":
+		c.DeliveryDroppedQueueFull++
+		c.DeliveryDroppedQueueBytes++
 	case "expired":
 		c.DeliveryDroppedExpired++
 	}

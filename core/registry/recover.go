@@ -174,7 +174,7 @@ func (v *recovery) places() error {
 			s.Received = append(s.Received, seq)
 			return nil
 		}
-		k := session.Kept{Seq: seq}
+		k := session.Kept{Seq: seq, Size: len(value)}
 		if len(s.c.sess.Config().Priorities) > 0 {
 			l, err := session.ReadDelivery(value[1:])
 			if err != nil {

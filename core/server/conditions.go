@@ -123,6 +123,10 @@ func (k *surges) check() (wrong []sys.Condition) {
 		at("max_conn_rate", cfg.MaxConnRate, "connections come faster than max_conn_rate: they wait", st.Slowed)
 		at("max_handshakes", cfg.MaxHandshakes, "more handshakes at once than max_handshakes: the oldest are closed", st.PushedOut)
 	}
+	wrong = append(wrong, k.look(sys.Condition{
+		Name: "max_mqueue_bytes", Message: "queues of sessions have max_mqueue_bytes: messages are dropped (ctl clients list -o wide shows mqueue_bytes)",
+		Details: map[string]any{},
+	}, int64(k.s.env.Metrics.Totals().DeliveryDroppedQueueBytes), 1)...)
 	return append(wrong, k.look(sys.Condition{
 		Name: "connect_timeout", Message: "connections are closed that send no CONNECT within idle_timeout", Details: map[string]any{},
 	}, int64(k.s.env.Late()), manyTimeouts)...)

@@ -104,7 +104,7 @@ func figuresOf(s *session.Session) *adminpb.SessionFigures {
 	i := s.Info()
 	return &adminpb.SessionFigures{
 		CreatedAtMs: i.Created / int64(time.Millisecond), Subscriptions: uint32(i.Subscriptions), Inflight: uint32(i.Inflight),
-		Queue: uint32(i.Queue), AwaitingRel: uint32(i.AwaitingRel), Dropped: i.Dropped,
+		Queue: uint32(i.Queue), QueueBytes: i.QueueBytes, AwaitingRel: uint32(i.AwaitingRel), Dropped: i.Dropped,
 	}
 }
 

@@ -161,10 +161,10 @@ func (s *Session) drain(now int64, e *Effects) {
 	for q.count > 0 {
 		m := q.peek()
 		if m == nil {
-			e.Load = s.openFor(q.serve().kept[0])
+			e.Load = s.openFor(q.serve().kept.seqs[0])
 			return
 		}
-		if l := q.serve(); len(l.front) == readAhead && len(l.kept) > 0 {
+		if l := q.serve(); len(l.front) == readAhead && l.kept.len() > 0 {
 			e.Load = true // before it is too late
 		}
 		if m.qos != 0 && !s.openFor(m.msg.Seq) && !m.msg.Msg.Expired(now) {

@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/dunlinmq/dunlin/core/message"
@@ -10,7 +11,35 @@ import (
 // A session knows of the journal only that a delivery has a place in it
 // (Delivery.Seq), and says in Effects.Moves and Drops what became of the place.
 // While no connection is attached, what has a place needs no memory but for its
-// number; it is read back, some at a time, when the window lets it out.
+// number and size; it is read back, some at a time, when the window lets it out.
+
+// places are messages that are in the journal only, oldest first.
+type places struct {
+	seqs  []uint64
+	sizes []uint32 // of each, bytes
+}
+
+func (p *places) len() int { return len(p.seqs) }
+
+func (p *places) push(seq uint64, size int64) {
+	p.seqs = append(p.seqs, seq)
+	p.sizes = append(p.sizes, uint32(min(size, math.MaxUint32))) // no MQTT packet is so long
+}
+
+// shift removes the oldest; there must be one.
+func (p *places) shift() (seq uint64, size int64) {
+	seq, size = p.seqs[0], int64(p.sizes[0])
+	p.cut(1)
+	return seq, size
+}
+
+// cut removes the oldest n.
+func (p *places) cut(n int) {
+	p.seqs, p.sizes = p.seqs[n:], p.sizes[n:]
+	if len(p.seqs) == 0 {
+		*p = places{}
+	}
+}
 
 // Wanted appends to dst the places of at most n messages that [Session.Load] is
 // to bring, after an effect has asked for it. They are in order.
@@ -18,7 +47,7 @@ func (s *Session) Wanted(dst []uint64, n int) []uint64 {
 	if s.queue.len() == 0 {
 		return dst
 	}
-	kept := s.queue.serve().kept
+	kept := s.queue.serve().kept.seqs
 	return append(dst, kept[:min(n, len(kept))]...)
 }
 
@@ -38,7 +67,8 @@ func (s *Session) Load(now int64, ms []Loaded, e *Effects) {
 		return
 	}
 	for i := range q.levels {
-		if l := &q.levels[i]; len(l.kept) > 0 && l.kept[0] >= ms[0].Seq && l.kept[0] <= ms[len(ms)-1].Seq {
+		l := &q.levels[i]
+		if kept := l.kept.seqs; len(kept) > 0 && kept[0] >= ms[0].Seq && kept[0] <= ms[len(ms)-1].Seq {
 			q.count -= l.load(ms)
 		}
 	}
@@ -50,22 +80,23 @@ func (s *Session) Load(now int64, ms []Loaded, e *Effects) {
 func (l *level) load(ms []Loaded) (gone int) {
 	n := 0
 	for i := range ms {
-		if n == len(l.kept) {
+		if n == l.kept.len() {
 			break
 		}
-		switch m := &ms[i]; {
-		case m.Seq != l.kept[n]:
+		m := &ms[i]
+		if m.Seq != l.kept.seqs[n] {
 			continue // dropped since, or another level's
-		case m.Msg == nil:
-			gone++
-		default:
-			l.front = append(l.front, queued{msg: m.Delivery, qos: m.QoS, owned: true})
 		}
+		l.bytes -= int64(l.kept.sizes[n])
 		n++
+		if m.Msg == nil {
+			gone++
+			continue
+		}
+		l.front = append(l.front, queued{msg: m.Delivery, qos: m.QoS, owned: true})
+		l.bytes += sizeOf(m.Msg)
 	}
-	if l.kept = l.kept[n:]; len(l.kept) == 0 {
-		l.kept = nil
-	}
+	l.kept.cut(n)
 	return gone
 }
 
@@ -81,17 +112,19 @@ func (q *queue) letGo() {
 
 func (l *level) letGo() {
 	if len(l.front) > 0 {
-		places := make([]uint64, 0, len(l.front)+len(l.kept)+l.count)
+		n := len(l.front) + l.kept.len() + l.count
+		all := places{make([]uint64, 0, n), make([]uint32, 0, n)}
 		for i := range l.front {
-			places = append(places, l.front[i].msg.Seq)
+			all.push(l.front[i].msg.Seq, l.front[i].size())
 		}
-		l.front, l.kept = nil, append(places, l.kept...)
+		all.seqs, all.sizes = append(all.seqs, l.kept.seqs...), append(all.sizes, l.kept.sizes...)
+		l.front, l.kept = nil, all
 	}
 	var rest []queued
 	for range l.count {
 		m := l.shiftRing()
 		if m.msg.Seq != 0 {
-			l.kept = append(l.kept, m.msg.Seq)
+			l.kept.push(m.msg.Seq, m.size())
 		} else {
 			rest = append(rest, m)
 		}
@@ -113,7 +146,7 @@ func (q *queue) inMemory() int {
 	}
 	n := q.count
 	for i := range q.levels {
-		n -= len(q.levels[i].kept)
+		n -= q.levels[i].kept.len()
 	}
 	return n
 }
@@ -161,6 +194,7 @@ type Recovered struct {
 // Kept is a message in the journal.
 type Kept struct {
 	Seq   uint64
+	Size  int    // about that of its byte form
 	Topic string // for its priority; "" where the configuration has none
 }
 
@@ -183,11 +217,10 @@ func (s *Session) Recover(r Recovered, now int64) {
 	s.queue = newQueue()
 	for _, k := range r.Kept {
 		l := s.queue.at(s.cfg.priority(k.Topic))
-		if len(s.cfg.Priorities) == 0 && l.kept == nil {
-			l.kept = make([]uint64, 0, len(r.Kept))
+		if len(s.cfg.Priorities) == 0 && l.kept.len() == 0 {
+			l.kept = places{make([]uint64, 0, len(r.Kept)), make([]uint32, 0, len(r.Kept))}
 		}
-		l.kept = append(l.kept, k.Seq)
-		s.queue.count++
+		s.queue.keep(l, k.Seq, int64(k.Size))
 	}
 	s.maybeSent = r.Kept[min(len(r.Kept), s.cfg.maxInflight())-1].Seq
 }
@@ -233,7 +266,7 @@ func (s *Session) Kept(fn func(seq uint64)) {
 		return
 	}
 	for i := range s.queue.levels {
-		for _, seq := range s.queue.levels[i].kept {
+		for _, seq := range s.queue.levels[i].kept.seqs {
 			fn(seq)
 		}
 	}

@@ -4,10 +4,11 @@ import "github.com/dunlinmq/dunlin/core/message"
 
 // Reasons of a [Drop], in EMQ X 4's words where it has them.
 const (
-	ReasonQueueFull = "queue_full" // no room in the queue, or in the socket for QoS 0
-	ReasonQoS0      = "qos0_msg"   // QoS 0 for a client that is not connected
-	ReasonExpired   = "expired"    // Message Expiry Interval passed [MQTT-3.3.2-5]
-	ReasonNoLocal   = "no_local"   // the client's own message [MQTT-3.8.3-3]
+	ReasonQueueFull  = "queue_full"  // no room in the queue, or in the socket for QoS 0
+	ReasonQueueBytes = "queue_bytes" // the queue has Config.MaxQueueBytes; not EMQ X 4's
+	ReasonQoS0       = "qos0_msg"    // QoS 0 for a client that is not connected
+	ReasonExpired    = "expired"     // Message Expiry Interval passed [MQTT-3.3.2-5]
+	ReasonNoLocal    = "no_local"    // the client's own message [MQTT-3.8.3-3]
 )
 
 // Outgoing is one packet to send now, in the order of Effects.Send.

@@ -96,7 +96,7 @@ func (m *machine) crash() {
 		if m.journal[seq].Msg == nil {
 			r.Received = append(r.Received, seq)
 		} else {
-			r.Kept = append(r.Kept, Kept{seq, m.journal[seq].Msg.Topic})
+			r.Kept = append(r.Kept, Kept{seq, m.journal[seq].Msg.Size() + 50, m.journal[seq].Msg.Topic})
 		}
 	}
 	r.Awaiting = slices.Sorted(maps.Keys(m.inbound))
@@ -166,20 +166,32 @@ func checkInvariants(s *Session) error {
 		}
 		i = f.slots[i].next
 	}
-	count, qos0 := 0, 0
+	count, qos0, bytes := 0, 0, int64(0)
 	if s.queue != nil {
 		for i := range s.queue.levels {
-			count += len(s.queue.levels[i].kept)
+			l := &s.queue.levels[i]
+			count += l.kept.len()
+			bytes += l.bytes
+			for _, n := range l.kept.sizes {
+				bytes -= int64(n)
+			}
+			if len(l.kept.sizes) != len(l.kept.seqs) {
+				return fmt.Errorf("%d places have %d sizes", len(l.kept.seqs), len(l.kept.sizes))
+			}
 		}
 	}
 	s.queue.each(func(q *queued) {
 		count++
+		bytes -= q.size()
 		if q.qos == 0 {
 			qos0++
 		}
 	})
 	if s.queue != nil && (count != s.queue.count || qos0 != s.queue.qos0) {
 		return fmt.Errorf("queue: %d and %d, counted %d and %d", s.queue.count, s.queue.qos0, count, qos0)
+	}
+	if bytes != 0 {
+		return fmt.Errorf("queue: counted %d bytes too many", bytes)
 	}
 	return nil
 }

@@ -145,6 +145,8 @@ func (m *machine) control(name string, a args) bool {
 		i := m.s.Info()
 		m.printf("inflight=%d/%d window=%d queue=%d dropped=%d awaiting=%d subscriptions=%d\n",
 			i.Inflight, i.MaxInflight, i.Window, i.Queue, i.Dropped, i.AwaitingRel, i.Subscriptions)
+	case "bytes":
+		m.printf("%d\n", m.s.Info().QueueBytes)
 	case "undelivered":
 		m.s.Undelivered(func(d message.Delivery, inflight bool) {
 			m.printf("%s inflight=%v\n", describe(d), inflight)
@@ -223,6 +225,7 @@ func readConfig(a args) *Config {
 		MaxAwaitingRel:        a.num("awaiting", 0),
 		AwaitRelTimeout:       a.duration("await-timeout"),
 		MaxQueueLen:           a.num("queue", 0),
+		MaxQueueBytes:         int64(a.num("bytes", 0)),
 		DefaultPriorityLowest: a.has("default-lowest"),
 		StoreQoS0:             a.has("store-qos0"),
 		DropNewest:            a.has("drop-newest"),

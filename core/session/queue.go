@@ -13,6 +13,9 @@ const (
 	// queue without a copy of their own; see queued.owned.
 	pinned  = 128
 	minRing = 4
+	// messageOverhead is about what a message takes beside its topic, payload and
+	// properties, on the disk as in memory.
+	messageOverhead = 64
 )
 
 // queued is one message that waits for the window or for a connection.
@@ -22,15 +25,21 @@ type queued struct {
 	owned bool // the message pins no read batch
 }
 
+// size is what the message counts in Config.MaxQueueBytes.
+func (m *queued) size() int64 { return sizeOf(m.msg.Msg) }
+
+func sizeOf(m *message.Message) int64 { return int64(m.Size()) + messageOverhead }
+
 // level is the queue of one priority: a ring, and before it what is in the
 // journal only.
 type level struct {
 	priority int
 	front    []queued // read from the journal, served first
-	kept     []uint64 // places in the journal, oldest first: older than the ring
+	kept     places   // in the journal only, oldest first: older than the ring
 	ring     []queued // length is a power of two
 	head     int
 	count    int
+	bytes    int64 // of all of them
 }
 
 // queue is the levels of one session, the highest priority first. Only levels
@@ -93,14 +102,33 @@ func (q *queue) push(l *level, m queued) {
 	}
 	l.ring[(l.head+l.count)&(len(l.ring)-1)] = m
 	l.count++
+	l.bytes += m.size()
 	q.count++
 	if m.qos == 0 {
 		q.qos0++
 	}
 }
 
+// keep appends to l, which belongs to q, a message that is in the journal.
+func (q *queue) keep(l *level, seq uint64, size int64) {
+	l.kept.push(seq, size)
+	l.bytes += size
+	q.count++
+}
+
+// bytes is the size of everything in q.
+func (q *queue) bytes() (n int64) {
+	if q == nil {
+		return 0
+	}
+	for i := range q.levels {
+		n += q.levels[i].bytes
+	}
+	return n
+}
+
 // len is how many messages wait in l.
-func (l *level) len() int { return len(l.front) + len(l.kept) + l.count }
+func (l *level) len() int { return len(l.front) + l.kept.len() + l.count }
 
 // shift removes the oldest of l. One that is in the journal only has no message.
 func (l *level) shift() queued {
@@ -111,16 +139,18 @@ func (l *level) shift() queued {
 		if l.front = l.front[1:]; len(l.front) == 0 {
 			l.front = nil
 		}
+		l.bytes -= m.size()
 		return m
-	case len(l.kept) > 0:
+	case l.kept.len() > 0:
 		m := queued{qos: 1}
-		m.msg.Seq = l.kept[0]
-		if l.kept = l.kept[1:]; len(l.kept) == 0 {
-			l.kept = nil
-		}
+		var size int64
+		m.msg.Seq, size = l.kept.shift()
+		l.bytes -= size
 		return m
 	}
-	return l.shiftRing()
+	m := l.shiftRing()
+	l.bytes -= m.size()
+	return m
 }
 
 func (l *level) shiftRing() queued {
@@ -178,7 +208,7 @@ func (q *queue) peek() *queued {
 	switch {
 	case len(l.front) > 0:
 		return &l.front[0]
-	case len(l.kept) > 0:
+	case l.kept.len() > 0:
 		return nil
 	}
 	return &l.ring[l.head]
@@ -225,6 +255,10 @@ func (s *Session) enqueue(d message.Delivery, qos byte, e *Effects) {
 		s.queue = newQueue()
 	}
 	l := s.queue.at(s.cfg.priority(d.Msg.Topic))
+	if limit := s.cfg.MaxQueueBytes; limit > 0 && !s.makeRoom(l.priority, limit-sizeOf(d.Msg), e) {
+		s.drop(d, ReasonQueueBytes, e)
+		return
+	}
 	if limit := s.cfg.MaxQueueLen; limit > 0 && l.len() >= limit {
 		if s.cfg.DropNewest {
 			s.drop(d, ReasonQueueFull, e)
@@ -233,8 +267,7 @@ func (s *Session) enqueue(d message.Delivery, qos byte, e *Effects) {
 		s.drop(s.queue.take(l).msg, ReasonQueueFull, e)
 	}
 	if !s.attached && d.Seq != 0 {
-		l.kept = append(l.kept, d.Seq)
-		s.queue.count++
+		s.queue.keep(l, d.Seq, sizeOf(d.Msg))
 		return
 	}
 	m := queued{msg: d, qos: qos}
@@ -242,6 +275,38 @@ func (s *Session) enqueue(d message.Delivery, qos byte, e *Effects) {
 		m.own()
 	}
 	s.queue.push(l, m)
+}
+
+// makeRoom drops, by the queue's policy, until the queue has at most so many bytes,
+// and tells whether it has. What is oldest of the lowest priority goes first, and
+// nothing of a priority above p. Where that is not enough nothing is dropped.
+func (s *Session) makeRoom(p int, most int64, e *Effects) bool {
+	q := s.queue
+	over := q.bytes() - most
+	if over <= 0 {
+		return true
+	}
+	if s.cfg.DropNewest {
+		return false
+	}
+	may := int64(0)
+	for i := range q.levels {
+		if l := &q.levels[i]; l.priority <= p {
+			may += l.bytes
+		}
+	}
+	if may < over {
+		return false
+	}
+	for i := len(q.levels) - 1; over > 0; i-- {
+		l := &q.levels[i]
+		for l.len() > 0 && over > 0 {
+			before := l.bytes
+			s.drop(q.take(l).msg, ReasonQueueBytes, e)
+			over -= before - l.bytes
+		}
+	}
+	return true
 }
 
 // own makes the message independent of the read batch that it came in.

@@ -62,22 +62,22 @@ func TestQueueHighestFirst(t *testing.T) {
 		}
 		q.pop()
 	}
-	q.push(q.at(3), queued{qos: 1})
-	q.push(q.at(9), queued{qos: 1}) // a level that did not exist
+	q.push(q.at(3), queued{msg: fanOut("t", 1), qos: 1})
+	q.push(q.at(9), queued{msg: fanOut("t", 1), qos: 1}) // a level that did not exist
 	if l := q.serve(); l.priority != 9 {
 		t.Fatalf("served %d, want 9", l.priority)
 	}
 	q.pop()
-	q.push(q.at(200), queued{qos: 1})
+	q.push(q.at(200), queued{msg: fanOut("t", 1), qos: 1})
 	q.pop()
 	q.pop()
 	if q.len() != 0 {
 		t.Fatal("not empty")
 	}
-	q.push(q.at(3), queued{qos: 1})
+	q.push(q.at(3), queued{msg: fanOut("t", 1), qos: 1})
 	q.pop() // the turn ends in the middle
-	q.push(q.at(0), queued{qos: 1})
-	q.push(q.at(9), queued{qos: 1})
+	q.push(q.at(0), queued{msg: fanOut("t", 1), qos: 1})
+	q.push(q.at(9), queued{msg: fanOut("t", 1), qos: 1})
 	if l := q.serve(); l.priority != 9 {
 		t.Fatalf("served %d, want 9", l.priority)
 	}
@@ -88,10 +88,10 @@ func TestQueueHighestFirst(t *testing.T) {
 func TestQueueLevelInsertedInTurn(t *testing.T) {
 	q := newQueue()
 	for range 3 {
-		q.push(q.at(1), queued{qos: 1})
+		q.push(q.at(1), queued{msg: fanOut("t", 1), qos: 1})
 	}
 	q.pop()
-	q.push(q.at(5), queued{qos: 1})
+	q.push(q.at(5), queued{msg: fanOut("t", 1), qos: 1})
 	if l := q.serve(); l.priority != 1 {
 		t.Fatalf("served %d, want the turn of 1 to go on", l.priority)
 	}
@@ -152,6 +152,54 @@ func TestQueueBounded(t *testing.T) {
 		}
 		if err := checkInvariants(s); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// TestQueueBytesBounded: whatever arrives, and however the client comes and goes,
+// the queue keeps its bytes, and what is more urgent is not dropped for what is less.
+func TestQueueBytesBounded(t *testing.T) {
+	rng := rand.New(rand.NewPCG(8, 9))
+	for _, newest := range []bool{false, true} {
+		cfg := &Config{MaxQueueBytes: 10_000, StoreQoS0: true, MaxInflight: 3, DropNewest: newest, Priorities: map[string]uint8{"p": 1, "q": 2}, DefaultPriorityLowest: true}
+		s := New("c", cfg, epoch)
+		var e Effects
+		dropped, seq := 0, uint64(0)
+		for range 20_000 {
+			e.Reset()
+			topic := []string{"p", "q", "r"}[rng.IntN(3)]
+			d := fanOut(topic, byte(rng.IntN(3)))
+			d.Msg.Payload = make([]byte, rng.IntN(3000))
+			if d.Msg.QoS > 0 && rng.IntN(2) == 0 {
+				seq++
+				d.Seq = seq
+			}
+			switch rng.IntN(100) {
+			case 0:
+				s.Detach()
+			case 1:
+				s.Attach(epoch, 0, false, &e)
+			}
+			before := len(e.Drops)
+			s.Deliver(epoch, d, &e)
+			for _, gone := range e.Drops[before:] {
+				if gone.Reason != ReasonQueueBytes {
+					t.Fatalf("dropped as %s", gone.Reason)
+				}
+				if gone.Msg != nil && cfg.priority(gone.Msg.Topic) > cfg.priority(topic) {
+					t.Fatalf("%s is dropped for %s", gone.Msg.Topic, topic)
+				}
+			}
+			dropped += len(e.Drops)
+			if i := s.Info(); i.QueueBytes > 10_000 || i.Queue > 0 && i.QueueBytes < messageOverhead {
+				t.Fatalf("%+v", i)
+			}
+			if err := checkInvariants(s); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if dropped < 1000 {
+			t.Errorf("newest %v: %d dropped", newest, dropped)
 		}
 	}
 }

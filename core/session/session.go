@@ -36,6 +36,10 @@ type Config struct {
 	AwaitRelTimeout time.Duration
 	// MaxQueueLen bounds the queue of each priority, in messages; 0: no limit.
 	MaxQueueLen int
+	// MaxQueueBytes bounds the queue of all priorities together: topics, payloads and
+	// properties of its messages and 64 bytes for each; 0: no limit. Less urgent
+	// messages make room for others, never the other way round.
+	MaxQueueBytes int64
 	// Priorities gives exact topics a priority of 0 to 255, the highest first
 	// (mqueue_priorities). Empty: one queue for all.
 	Priorities map[string]uint8
@@ -45,7 +49,7 @@ type Config struct {
 	// StoreQoS0 queues QoS 0 while no connection is attached; else it is dropped.
 	StoreQoS0 bool
 	// DropNewest drops the arriving message when the queue is full, instead of
-	// the oldest one.
+	// the oldest ones.
 	DropNewest bool
 	// UpgradeQoS delivers at the higher of the published and the granted QoS
 	// instead of the lower.
@@ -113,6 +117,7 @@ type Info struct {
 	MaxInflight   int    // limit of Inflight
 	Window        int    // send quota of the current connection; 0 without one
 	Queue         int    // messages in the queue
+	QueueBytes    int64  // their size, as in Config.MaxQueueBytes
 	Dropped       uint64 // messages dropped since the session was created
 	AwaitingRel   int    // inbound QoS 2 identifiers without PUBREL
 	Subscriptions int
@@ -125,6 +130,7 @@ func (s *Session) Info() Info {
 		Inflight:      s.inflight.count,
 		MaxInflight:   s.cfg.maxInflight(),
 		Queue:         s.queue.len(),
+		QueueBytes:    s.queue.bytes(),
 		Dropped:       s.dropped,
 		AwaitingRel:   int(s.awaiting.count),
 		Subscriptions: s.subs.len(),

@@ -999,6 +999,7 @@ type SessionFigures struct {
 	Queue         uint32                 `protobuf:"varint,4,opt,name=queue,proto3" json:"queue,omitempty"`
 	AwaitingRel   uint32                 `protobuf:"varint,5,opt,name=awaiting_rel,json=awaitingRel,proto3" json:"awaiting_rel,omitempty"`
 	Dropped       uint64                 `protobuf:"varint,6,opt,name=dropped,proto3" json:"dropped,omitempty"`
+	QueueBytes    int64                  `protobuf:"varint,7,opt,name=queue_bytes,json=queueBytes,proto3" json:"queue_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1071,6 +1072,13 @@ func (x *SessionFigures) GetAwaitingRel() uint32 {
 func (x *SessionFigures) GetDropped() uint64 {
 	if x != nil {
 		return x.Dropped
+	}
+	return 0
+}
+
+func (x *SessionFigures) GetQueueBytes() int64 {
+	if x != nil {
+		return x.QueueBytes
 	}
 	return 0
 }
@@ -3366,14 +3374,16 @@ const file_admin_proto_rawDesc = "" +
 	"\x06expiry\x18\n" +
 	" \x01(\rR\x06expiry\x12&\n" +
 	"\x0fconnected_at_ms\x18\v \x01(\x03R\rconnectedAtMs\x129\n" +
-	"\asession\x18\f \x01(\v2\x1f.dunlin.admin.v1.SessionFiguresR\asession\"\xc9\x01\n" +
+	"\asession\x18\f \x01(\v2\x1f.dunlin.admin.v1.SessionFiguresR\asession\"\xea\x01\n" +
 	"\x0eSessionFigures\x12\"\n" +
 	"\rcreated_at_ms\x18\x01 \x01(\x03R\vcreatedAtMs\x12$\n" +
 	"\rsubscriptions\x18\x02 \x01(\rR\rsubscriptions\x12\x1a\n" +
 	"\binflight\x18\x03 \x01(\rR\binflight\x12\x14\n" +
 	"\x05queue\x18\x04 \x01(\rR\x05queue\x12!\n" +
 	"\fawaiting_rel\x18\x05 \x01(\rR\vawaitingRel\x12\x18\n" +
-	"\adropped\x18\x06 \x01(\x04R\adropped\"`\n" +
+	"\adropped\x18\x06 \x01(\x04R\adropped\x12\x1f\n" +
+	"\vqueue_bytes\x18\a \x01(\x03R\n" +
+	"queueBytes\"`\n" +
 	"\x18ListSubscriptionsRequest\x12\x16\n" +
 	"\x06cursor\x18\x01 \x01(\tR\x06cursor\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\rR\x05limit\x12\x16\n" +
