@@ -26,6 +26,10 @@ var (
 	prefixName = byte('n')
 	// records: q<id4><seq8> -> bytes
 	prefixRecord = byte('q')
+	// where a queue begins: h<id4> -> seq8; records below it are gone
+	prefixHead = byte('h')
+	// notes: m<id4><key> -> bytes
+	prefixNote = byte('m')
 )
 
 // Buffer holds the queues. Safe for concurrent use.
@@ -141,7 +145,8 @@ func (b *Buffer) Drop(name string) error {
 	}
 	w := b.db.NewBatch()
 	defer func() { _ = w.Close() }()
-	err := errors.Join(w.Delete(append([]byte{prefixName}, name...), nil), w.DeleteRange(q.key(0), q.end(), nil))
+	err := errors.Join(w.Delete(append([]byte{prefixName}, name...), nil), w.Delete(q.head(), nil),
+		w.DeleteRange(q.key(0), q.end(), nil), w.DeleteRange(q.note(nil), q.notesEnd(), nil))
 	if err == nil {
 		err = w.Commit(pebble.Sync)
 	}
@@ -164,13 +169,21 @@ func (b *Buffer) Close() error {
 // Tx collects records for any number of queues, which are then taken together.
 // It belongs to one goroutine.
 type Tx struct {
-	b    *Buffer
-	adds []added
+	b     *Buffer
+	adds  []added
+	notes []noted
+}
+
+// noted is a change of a note; value nil: it goes.
+type noted struct {
+	q          *Queue
+	key, value []byte
 }
 
 type added struct {
 	q      *Queue
 	record []byte
+	seq    uint64 // set by write
 }
 
 // Begin starts a transaction. End it with Commit or Cancel.
@@ -182,39 +195,65 @@ func (t *Tx) Add(q *Queue, record []byte) error {
 	if err := q.reserve(int64(len(record))); err != nil {
 		return err
 	}
-	t.adds = append(t.adds, added{q, record})
+	t.adds = append(t.adds, added{q: q, record: record})
 	return nil
 }
 
-// Commit makes the records safe: fsync has returned. With an error none of them
-// is there.
+// Note sets a note of q, a few bytes that its user wants to find after a crash; value
+// nil removes it. Key and value belong to the transaction.
+func (t *Tx) Note(q *Queue, key, value []byte) { t.notes = append(t.notes, noted{q, key, value}) }
+
+// Commit makes the records and notes safe, all or none: fsync has returned. With an
+// error none of them is there.
 func (t *Tx) Commit() error {
-	if len(t.adds) == 0 {
+	if len(t.adds) == 0 && len(t.notes) == 0 {
 		return nil
 	}
-	if err := t.b.write(t.adds); err != nil {
+	if err := t.b.write(t); err != nil {
 		t.Cancel()
 		return fmt.Errorf("buffer: %w", err)
 	}
 	for _, a := range t.adds {
 		a.q.signal()
 	}
-	t.adds = nil
+	t.adds, t.notes = nil, nil
 	return nil
 }
 
-// write puts the records on disk. One transaction at a time, so that a reader
-// never sees a record before an older one of its queue.
-func (b *Buffer) write(adds []added) error {
+// write puts a transaction on disk. One at a time, so that a reader never sees a
+// record before an older one of its queue.
+func (b *Buffer) write(t *Tx) error {
 	b.writing.Lock()
 	defer b.writing.Unlock()
 	w := b.db.NewBatch()
-	for _, a := range adds {
-		if err := w.Set(a.q.key(a.q.number()), a.record, nil); err != nil {
+	for i := range t.adds {
+		a := &t.adds[i]
+		a.seq = a.q.number()
+		op := w.SetDeferred(keySize, len(a.record))
+		a.q.putKey(op.Key[:0], a.seq)
+		copy(op.Value, a.record)
+		if err := op.Finish(); err != nil {
 			return errors.Join(err, w.Close())
 		}
 	}
-	return errors.Join(w.Commit(pebble.Sync), w.Close())
+	for _, n := range t.notes {
+		var err error
+		if n.value == nil {
+			err = w.Delete(n.q.note(n.key), nil)
+		} else {
+			err = w.Set(n.q.note(n.key), n.value, nil)
+		}
+		if err != nil {
+			return errors.Join(err, w.Close())
+		}
+	}
+	if err := errors.Join(w.Commit(pebble.Sync), w.Close()); err != nil {
+		return err
+	}
+	for i := range t.adds {
+		t.adds[i].q.remember(Record{t.adds[i].seq, t.adds[i].record})
+	}
+	return nil
 }
 
 // Cancel gives the transaction up.
@@ -222,5 +261,5 @@ func (t *Tx) Cancel() {
 	for _, a := range t.adds {
 		a.q.release(1, int64(len(a.record)))
 	}
-	t.adds = nil
+	t.adds, t.notes = nil, nil
 }

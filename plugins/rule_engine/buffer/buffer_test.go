@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -187,5 +188,125 @@ func TestModesAndFormat(t *testing.T) {
 	}
 	if _, err := Open(dir); err == nil {
 		t.Error("a newer format was opened")
+	}
+}
+
+// A queue goes on where it was, whatever of what was removed is still on the disk,
+// and numbers are never used twice.
+func TestRemovedStaysRemoved(t *testing.T) {
+	dir := t.TempDir()
+	b := open(t, dir)
+	q := queue(t, b, "q", 0)
+	last := uint64(0)
+	for range 3 * purgeStep / 1000 {
+		texts := make([]string, 1000)
+		for i := range texts {
+			texts[i] = "x"
+		}
+		add(t, b, q, texts...)
+		rs, err := q.Peek(last, 1000, 1<<20)
+		if err != nil || len(rs) != 1000 || rs[0].Seq != last+1 {
+			t.Fatalf("%d records, %v", len(rs), err)
+		}
+		last = rs[999].Seq
+		if err := q.Remove(rs); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, bytes := q.Len(); n != 0 || bytes != 0 {
+		t.Errorf("Len %d, %d", n, bytes)
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b = open(t, dir)
+	defer func() { _ = b.Close() }()
+	q = queue(t, b, "q", 0)
+	if n, _ := q.Len(); n != 0 {
+		t.Errorf("%d records are back", n)
+	}
+	add(t, b, q, "next")
+	if _, rs := all(t, q); len(rs) != 1 || rs[0].Seq != last+1 {
+		t.Errorf("the next record is %v, want number %d", rs, last+1)
+	}
+}
+
+// A reader that has fallen behind reads the disk, then the memory, each record once.
+func TestReaderBehind(t *testing.T) {
+	b := open(t, t.TempDir())
+	defer func() { _ = b.Close() }()
+	q := queue(t, b, "q", 0)
+	big := strings.Repeat("x", maxTail/10)
+	for i := range 25 {
+		add(t, b, q, fmt.Sprintf("%d %s", i, big))
+	}
+	if q.tailBytes > maxTail || q.fresh == 1 {
+		t.Errorf("%d bytes in memory from %d on", q.tailBytes, q.fresh)
+	}
+	after := uint64(0)
+	for i := range 25 {
+		rs, err := q.Peek(after, 1, 1<<20)
+		if err != nil || len(rs) != 1 || !strings.HasPrefix(string(rs[0].Data), fmt.Sprintf("%d ", i)) {
+			t.Fatalf("record %d: %v", i, err)
+		}
+		after = rs[0].Seq
+		if i%3 == 0 {
+			if err := q.Remove(rs); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if rs, err := q.Peek(after, 1, 1<<20); err != nil || len(rs) != 0 {
+		t.Errorf("behind the last: %v, %v", rs, err)
+	}
+}
+
+// Notes are kept with the records, and go with those that they belong to.
+func TestNotes(t *testing.T) {
+	dir := t.TempDir()
+	b := open(t, dir)
+	q, other := queue(t, b, "q", 0), queue(t, b, "other", 0)
+	tx := b.Begin()
+	for _, key := range []string{"a1", "a2", "b1"} {
+		tx.Note(q, []byte(key), []byte("v"+key))
+	}
+	tx.Note(other, []byte("a3"), []byte{})
+	if err := errors.Join(tx.Add(q, []byte("r")), tx.Commit()); err != nil {
+		t.Fatal(err)
+	}
+	tx.Note(q, []byte("a2"), nil)
+	tx.Note(q, []byte("gone"), []byte("x"))
+	tx.Cancel()
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	notes := func(q *Queue, prefix string) (list []string) {
+		t.Helper()
+		if err := q.Notes([]byte(prefix), func(key, value []byte) { list = append(list, string(key)+"="+string(value)) }); err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b = open(t, dir)
+	defer func() { _ = b.Close() }()
+	q, other = queue(t, b, "q", 0), queue(t, b, "other", 0)
+	if got := fmt.Sprint(notes(q, "a"), notes(q, "b"), notes(q, ""), notes(other, "")); got != "[a1=va1 a2=va2] [b1=vb1] [a1=va1 a2=va2 b1=vb1] [a3=]" {
+		t.Errorf("notes %s", got)
+	}
+	_, rs := all(t, q)
+	if err := q.RemoveNoted(rs, [][]byte{[]byte("a1")}); err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(notes(q, "")); got != "[a2=va2 b1=vb1]" {
+		t.Errorf("notes %s", got)
+	}
+	if err := b.Drop("q"); err != nil {
+		t.Fatal(err)
+	}
+	if got := notes(q, ""); len(got) != 0 {
+		t.Errorf("a queue that is gone has notes: %v", got)
 	}
 }
