@@ -109,6 +109,10 @@ check: generate ## everything that must hold before a commit: format, lint, gene
 	$(GO) mod verify
 	@dirty=$$(git status --porcelain); [ -z "$$dirty" ] || { echo "the tree is not clean:"; echo "$$dirty"; exit 1; }
 
+.PHONY: bench-bridge
+bench-bridge: build ## messages a second and processor time through a bridge between two Dunlins, beside two mosquittos
+	$(GO) run ./bench/bridge -dunlin $(BUILD)/dunlin$(EXE) -plugins $(BUILD)/plugins
+
 .PHONY: bench
 bench: build bench-peers ## run Dunlin beside other brokers and renew docs/performance.md (ROUNDS=, TIME=, CONNECTIONS=, ITEMS=, ONLY=row)
 	$(GO) build -o $(BUILD)/compare ./bench/compare
