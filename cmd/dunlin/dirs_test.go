@@ -128,7 +128,7 @@ func TestRestartKeepsOptions(t *testing.T) {
 	t.Setenv("DUNLIN_LOG_DIR", filepath.Join(dir, "logs"))
 	config := filepath.Join(dir, "etc", "dunlin.toml")
 	dunlin(t, "start", "--config", config, "--data-dir", data, "--set", "node.name=kept@h", "--set", "log.level=error").check(t, exitOK, "started", "")
-	t.Cleanup(func() { dunlin(t, "stop", "--data-dir", data) })
+	t.Cleanup(func() { dunlin(t, "stop", "--data-dir", data).check(t, exitOK, "ok\n", "") })
 	t.Setenv("DUNLIN_LOG_DIR", "")
 	pid := dunlin(t, "pid", "--data-dir", data)
 	pid.check(t, exitOK, "\n", "")

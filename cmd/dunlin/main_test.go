@@ -25,7 +25,8 @@ type result struct {
 func dunlin(t *testing.T, args ...string) result {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code := run(t.Context(), args, &out, &errs)
+	// A cleanup stops the node, and by then the test's context has ended.
+	code := run(context.WithoutCancel(t.Context()), args, &out, &errs)
 	return result{code, out.String(), errs.String()}
 }
 
