@@ -80,10 +80,41 @@ func (s *Store) Compact(ctx context.Context) error {
 	if err := errors.Join(it.Error(), it.Close()); err != nil {
 		return reading(err)
 	}
-	if err := s.db.Compact(ctx, nil, append(last, bytes.Repeat([]byte{0xFF}, 8)...), false); err != nil {
+	ends, err := s.slices()
+	if err != nil {
 		return fmt.Errorf("store: compact: %w", err)
 	}
+	from := []byte{}
+	for _, to := range append(ends, append(last, bytes.Repeat([]byte{0xFF}, 8)...)) {
+		if bytes.Compare(from, to) >= 0 {
+			continue
+		}
+		if err := s.db.Compact(ctx, from, to, false); err != nil {
+			return fmt.Errorf("store: compact: %w", err)
+		}
+		from = to
+	}
 	return nil
+}
+
+// sliceBytes is how much of the oldest tables is rewritten at once: so much space
+// is needed before the old ones go, and about as much for younger tables.
+const sliceBytes = 64 << 20
+
+// slices returns keys that divide the store into parts of about sliceBytes.
+func (s *Store) slices() (ends [][]byte, err error) {
+	levels, err := s.db.SSTables()
+	if err != nil {
+		return nil, err
+	}
+	n := uint64(0)
+	for _, t := range levels[len(levels)-1] {
+		if n += t.Size; n >= sliceBytes {
+			n = 0
+			ends = append(ends, t.Largest.UserKey)
+		}
+	}
+	return ends, nil
 }
 
 // Backup implements [store.Maintainer]. On the same disk tables are linked, not

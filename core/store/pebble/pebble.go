@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -66,6 +67,8 @@ type Store struct {
 	eased   chan struct{} // holds 1: a compaction has ended
 	once    sync.Once
 	ended   error // set by once
+	room    reclaimer
+	ops     atomic.Int64 // written
 
 	// Owned by the committer.
 	buf    []byte
@@ -101,6 +104,7 @@ func Open(cfg Config) (s *Store, err error) {
 		dirtied: make(chan struct{}, 1), grown: make(chan struct{}, 1), eased: make(chan struct{}, 1)}
 	s.health.tell = cfg.OnState
 	s.readers.init()
+	s.room.init()
 	s.fs = newFS(cfg.FS, filepath.Join(cfg.Dir, dbDir), s.failed)
 	if err := openLayout(s.fs, cfg.Dir, layouts); err != nil {
 		return nil, err
@@ -110,7 +114,9 @@ func Open(cfg Config) (s *Store, err error) {
 		s.com.Close()
 		return nil, fmt.Errorf("store: open %s: %w", cfg.Dir, err)
 	}
-	s.weigh()
+	if s.weigh() > 0 {
+		poke(s.grown)
+	}
 	go s.tend()
 	return s, nil
 }
@@ -230,6 +236,7 @@ func (s *Store) Close() error {
 		s.com.Close()
 		close(s.stop)
 		<-s.done
+		s.room.close()
 		s.readers.close()
 		s.fs.lazy.Store(false)
 		s.fs.end()

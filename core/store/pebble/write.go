@@ -40,6 +40,7 @@ func (s *Store) write(group []*store.Batch, d store.Durability) error {
 		ranges += b.Ranges()
 	}
 	s.since += len(s.buf)
+	s.ops.Add(int64(n))
 	s.fs.lazy.Store(d < store.Sync)
 	var err error
 	switch {
@@ -116,27 +117,36 @@ func (s *Store) tend() {
 			waiting = false
 			s.fs.syncLogs()
 		case <-s.grown:
-			if s.weigh() {
-				again.Reset(lookAgain)
-			}
+			s.look(again)
 		case <-again.C:
-			if s.weigh() {
-				again.Reset(lookAgain)
-			}
+			s.look(again)
 		}
 	}
 }
 
-// weigh compares the store with its quota and tells whether it is full.
-func (s *Store) weigh() (full bool) {
+// look compares the store with its quota, again and again while it is full.
+func (s *Store) look(again *time.Timer) {
+	if over := s.weigh(); over > 0 {
+		again.Reset(lookAgain)
+		if s.fs.failure() == nil {
+			s.reclaim(over)
+		}
+	}
+}
+
+// weigh compares the store with its quota and tells how many bytes too many it
+// has; 0: it is not full.
+func (s *Store) weigh() (over int64) {
 	var why error
 	if s.cfg.MaxBytes > 0 {
 		if n := int64(s.db.Metrics().DiskSpaceUsage()); n > s.cfg.MaxBytes {
+			over = n - s.cfg.MaxBytes
 			why = fmt.Errorf("%w: %d of %d bytes", store.ErrFull, n, s.cfg.MaxBytes)
 		}
 	}
 	if s.cfg.MinFree > 0 {
 		if n := s.free(); n >= 0 && n < s.cfg.MinFree {
+			over = max(over, s.cfg.MinFree-n)
 			why = fmt.Errorf("%w: %d bytes left on the disk, %d are to stay free", store.ErrFull, n, s.cfg.MinFree)
 		}
 	}
@@ -145,7 +155,7 @@ func (s *Store) weigh() (full bool) {
 	} else {
 		s.health.set(store.Ready, nil)
 	}
-	return why != nil
+	return over
 }
 
 // free is what is left on the disk; negative: unknown.
