@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	sdk "github.com/dunlinmq/dunlin/pluginsdk"
+
 	"github.com/dunlinmq/dunlin/plugins/rule_engine/buffer"
 )
 
@@ -20,16 +22,17 @@ type bridge struct {
 	count counts
 	links []*link
 
-	queue *buffer.Queue // set before the first start
+	queue *buffer.Queue // set before ready, once
+	ready atomic.Bool
+	on    atomic.Bool   // started: messages are queued
 
-	mu sync.Mutex
+	mu sync.Mutex // held while it starts and stops
 	// Guarded by mu.
-	on   bool
-	stop context.CancelFunc
+	stop context.CancelFunc // nil: it does not run
 	done sync.WaitGroup
 }
 
-// counts are of this process.
+// counts are of this process, since the bridge's configuration was changed.
 type counts struct {
 	queued, sent, received            atomic.Uint64
 	dropped, expired, refused, looped atomic.Uint64
@@ -47,47 +50,82 @@ func newBridge(name string, s *settings) *bridge {
 	return b
 }
 
+// open gives the bridge its queue. It is called before the first start, and again
+// without an effect.
+func (b *bridge) open(buf *buffer.Buffer) error {
+	if b.queue != nil {
+		return nil
+	}
+	q, err := buf.Queue(b.name, b.set.QueueBytes)
+	if err != nil {
+		return err
+	}
+	b.queue = q
+	b.ready.Store(true)
+	return nil
+}
+
 // start connects; false: it has been started.
 func (b *bridge) start() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.on || b.queue == nil {
+	if b.on.Load() || !b.ready.Load() {
 		return false
 	}
+	b.run()
+	return true
+}
+
+// run connects. mu is held.
+func (b *bridge) run() {
 	ctx, stop := context.WithCancel(context.Background())
-	b.on, b.stop = true, stop
+	b.stop = stop
+	b.on.Store(true)
 	for _, l := range b.links {
 		b.done.Go(func() { l.run(ctx) })
 	}
-	return true
 }
 
 // halt disconnects and waits; false: it was not started. What is queued stays.
 func (b *bridge) halt() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.on {
+	if b.stop == nil {
 		return false
 	}
 	b.stop()
 	b.done.Wait()
-	b.on = false
+	b.stop = nil
+	b.on.Store(false)
 	return true
 }
 
-func (b *bridge) started() bool {
+// follow takes the place of a bridge of the same name and of its queue; before may be
+// nil. Messages are queued from now on, and it connects when the one before has gone.
+func (b *bridge) follow(before *bridge) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.on
+	b.on.Store(*b.set.Start)
+	go func() {
+		defer b.mu.Unlock()
+		if before != nil {
+			before.halt()
+		}
+		if *b.set.Start {
+			b.run()
+		}
+	}()
+}
+
+// leave ends a bridge that is not configured any more.
+func (b *bridge) leave() {
+	b.halt()
+	if n, size := b.queue.Len(); n > 0 {
+		sdk.Log(sdk.Warn, fmt.Sprintf("bridge %s: it is gone from the configuration, its %d messages (%d bytes) stay until there is a bridge of the name again", b.name, n, size))
+	}
 }
 
 // connected tells whether the connection that sends is there.
-func (b *bridge) connected() bool {
-	l := b.links[0]
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.up
-}
+func (b *bridge) connected() bool { return b.links[0].there.Load() }
 
 // status is what an operator sees of a bridge.
 type status struct {
@@ -130,7 +168,7 @@ func (b *bridge) status() status {
 		Queued: c.queued.Load(), Sent: c.sent.Load(), Received: c.received.Load(), Dropped: c.dropped.Load(),
 		Expired: c.expired.Load(), Refused: c.refused.Load(), Looped: c.looped.Load(),
 	}
-	if b.started() {
+	if b.on.Load() {
 		st.State = "connected"
 	}
 	for _, l := range b.links {
@@ -145,7 +183,7 @@ func (b *bridge) status() status {
 		r := &s.Topics[i]
 		st.Topics = append(st.Topics, topicStatus{r.Direction, *r.QoS, r.local(), r.remote()})
 	}
-	if b.queue != nil {
+	if b.ready.Load() {
 		st.Waiting, st.Bytes = b.queue.Len()
 	}
 	return st

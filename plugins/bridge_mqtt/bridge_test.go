@@ -95,7 +95,8 @@ func TestFaults(t *testing.T) {
 
 // A message comes out of the queue as it went in; damaged bytes are told.
 func TestRecord(t *testing.T) {
-	props := packet.AppendUserProp(packet.AppendUserProp(nil, hops, "2"), "k", "v")
+	n, rest := passed(packet.AppendUserProp(packet.AppendUserProp(nil, hops, "2"), "k", "v"))
+	props := hop(rest, n+1)
 	m := outgoing{topic: "a/b", payload: []byte("hello"), props: props, expiry: time.Now().Add(10 * time.Second).UnixNano(), qos: 2, retain: true}
 	b := m.record()
 	got, err := read(b)
@@ -149,61 +150,6 @@ func TestInward(t *testing.T) {
 	}
 	if b.inward(&packet.Publish{Topic: "other"}) != nil || b.count.looped.Load() != 2 {
 		t.Errorf("%d went round", b.count.looped.Load())
-	}
-}
-
-// Messages leave the queue in its order, whatever the order of the acknowledgements;
-// a session that is gone begins anew.
-func TestFlight(t *testing.T) {
-	f := newFlight()
-	add := func(seq uint64, qos byte) *sent {
-		s := &sent{rec: buffer.Record{Seq: seq}, qos: qos, done: qos == 0, again: &packet.Publish{}}
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		if qos > 0 {
-			f.number(s)
-		}
-		f.open, f.after = append(f.open, s), seq
-		return s
-	}
-	settled := func() (seqs []uint64) {
-		for _, r := range f.settled() {
-			seqs = append(seqs, r.Seq)
-		}
-		return seqs
-	}
-	one, two, three, four := add(1, 1), add(2, 2), add(3, 0), add(4, 1)
-	if f.free(5) != 2 || three.id != 0 || one.id == two.id {
-		t.Errorf("%d are free", f.free(5))
-	}
-	ack := func(kind packet.Type, id uint16, code packet.ReasonCode) (*packet.Ack, packet.ReasonCode) {
-		return f.taken(&packet.Ack{Kind: kind, PacketID: id, Code: code})
-	}
-	ack(packet.TypePuback, four.id, 0)
-	if got := settled(); got != nil {
-		t.Errorf("settled %v before the first", got)
-	}
-	ack(packet.TypePubcomp, two.id, 0) // before its PUBREC: nothing
-	if a, _ := ack(packet.TypePubrec, two.id, 0); a == nil || a.Kind != packet.TypePubrel || !two.rel {
-		t.Errorf("answer to a PUBREC: %+v", a)
-	}
-	ack(packet.TypePuback, one.id, packet.NotAuthorized)
-	if got := settled(); fmt.Sprint(got) != "[1]" {
-		t.Errorf("settled %v", got)
-	}
-	ack(packet.TypePubcomp, two.id, 0)
-	if got := settled(); fmt.Sprint(got) != "[2 3 4]" || f.free(5) != 5 {
-		t.Errorf("settled %v", got)
-	}
-	five := add(5, 1)
-	if _, code := ack(packet.TypePuback, five.id, packet.QuotaExceeded); !retried(code) || five.done {
-		t.Errorf("a refusal for now ends the message: %v", code)
-	}
-	if a, _ := ack(packet.TypePubrec, 4711, 0); a == nil || a.Kind != packet.TypePubrel {
-		t.Error("an unknown PUBREC is not answered")
-	}
-	if f.forget(); f.after != 0 || f.free(5) != 5 || settled() != nil {
-		t.Error("something is left of the session")
 	}
 }
 
@@ -315,7 +261,8 @@ func TestFullQueue(t *testing.T) {
 
 // Commands say what is wrong with them.
 func TestCommands(t *testing.T) {
-	p := &Plugin{names: []string{"far"}, bridges: map[string]*bridge{"far": newBridge("far", &settings{Connections: 1})}}
+	p, far := &Plugin{}, newBridge("far", &settings{Connections: 1})
+	p.set.Store(&bridges{named: map[string]*bridge{"far": far}, list: []*bridge{far}})
 	for name, want := range map[string]error{"bridges.start": sdk.ErrDenied, "bridges.stop": sdk.ErrDenied, "bridges.none": sdk.ErrNotFound, "bridges.import": sdk.ErrInvalid} {
 		if _, err := p.OnCommand(name, []byte(`{"name":"far"}`)); !errors.Is(err, want) {
 			t.Errorf("%s: %v", name, err)

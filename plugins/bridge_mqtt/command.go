@@ -22,8 +22,8 @@ func (p *Plugin) OnCommand(name string, body []byte) ([]byte, error) {
 	switch name {
 	case "bridges.list":
 		list := []status{}
-		for _, n := range p.names {
-			list = append(list, p.bridges[n].status())
+		for _, b := range p.set.Load().list {
+			list = append(list, b.status())
 		}
 		return json.Marshal(list)
 	case "bridges.import":

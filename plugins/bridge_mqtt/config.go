@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -72,6 +73,7 @@ type settings struct {
 	version packet.Version
 	network string // host:port
 	tls     *tls.Config
+	print   [sha256.Size]byte // of everything above and of the files: equal settings have equal ones
 }
 
 // Defaults and bounds.
@@ -156,7 +158,38 @@ func (s *settings) check(name, node, dir string) error {
 			no("topics[%d]: %w", i, err)
 		}
 	}
-	return errors.Join(errs...)
+	if len(errs) > 0 {
+		return errors.Join(errs...)
+	}
+	return s.fingerprint(dir)
+}
+
+// fingerprint sets print.
+func (s *settings) fingerprint(dir string) error {
+	h := sha256.New()
+	if err := json.NewEncoder(h).Encode(s); err != nil {
+		return err
+	}
+	for _, path := range []string{s.CAFile, s.CertFile, s.KeyFile} {
+		if path == "" {
+			continue
+		}
+		text, err := os.ReadFile(within(dir, path))
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(h, "%d\n%s", len(text), text)
+	}
+	h.Sum(s.print[:0])
+	return nil
+}
+
+// within is where a path of the configuration is.
+func within(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
 }
 
 func (s *settings) checkAddress() (secure bool, err error) {
@@ -182,14 +215,8 @@ func (s *settings) checkTLS(secure bool, dir string) (*tls.Config, error) {
 	}
 	host, _, _ := net.SplitHostPort(s.network)
 	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: cmp.Or(s.ServerName, host), InsecureSkipVerify: s.Insecure}
-	at := func(path string) string {
-		if filepath.IsAbs(path) {
-			return path
-		}
-		return filepath.Join(dir, path)
-	}
 	if s.CAFile != "" {
-		text, err := os.ReadFile(at(s.CAFile))
+		text, err := os.ReadFile(within(dir, s.CAFile))
 		if err != nil {
 			return nil, fmt.Errorf("ca_file: %w", err)
 		}
@@ -199,7 +226,7 @@ func (s *settings) checkTLS(secure bool, dir string) (*tls.Config, error) {
 		}
 	}
 	if s.CertFile != "" || s.KeyFile != "" {
-		pair, err := tls.LoadX509KeyPair(at(s.CertFile), at(s.KeyFile))
+		pair, err := tls.LoadX509KeyPair(within(dir, s.CertFile), within(dir, s.KeyFile))
 		if err != nil {
 			return nil, fmt.Errorf("cert_file and key_file: %w", err)
 		}

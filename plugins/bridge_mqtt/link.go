@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	sdk "github.com/dunlinmq/dunlin/pluginsdk"
@@ -28,14 +29,17 @@ type link struct {
 	bridge *bridge
 	id     string // client identifier
 	sends  bool
-	flight *flight
+	flight *flight // of the one that sends
+
+	there atomic.Bool // connected
 
 	settling sync.Mutex    // held while records leave the queue, in its order
 	inbox    chan incoming // of the present connection
 
 	// Owned by the connection's reader.
-	held  map[uint16]struct{} // QoS 2 identifiers that the other broker may use again
-	asked []packet.Filter
+	held     map[uint16]struct{} // QoS 2 identifiers that the other broker may use again
+	asked    []packet.Filter
+	received []uint64 // records whose PUBREC is not answered
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -47,6 +51,7 @@ type link struct {
 func (l *link) state(up bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.there.Store(up)
 	if l.up != up || l.since.IsZero() {
 		l.up, l.since = up, time.Now()
 	}
@@ -107,9 +112,9 @@ func (l *link) connection(ctx context.Context) error {
 		return err
 	}
 	if !w.ack.SessionPresent {
-		l.flight.forget()
 		clear(l.held)
 	}
+	l.received = l.received[:0]
 	l.inbox = make(chan incoming, maxInbox)
 	l.state(true, nil)
 	sdk.Log(sdk.Info, fmt.Sprintf("bridge %s: connected to %s as %s", l.bridge.name, l.bridge.set.Address, l.id))
@@ -132,7 +137,10 @@ func (l *link) connection(ctx context.Context) error {
 	l.leave(w)
 	err = errors.Join(context.Cause(ctx), w.nc.Close())
 	g.Wait()
-	return errors.Join(err, l.settle())
+	if l.sends {
+		err = errors.Join(err, l.settle())
+	}
+	return err
 }
 
 // open begins the connection's traffic.
@@ -140,8 +148,10 @@ func (l *link) open(w *wire) error {
 	if err := l.subscribe(w); err != nil {
 		return err
 	}
-	if err := l.resend(w); err != nil {
-		return err
+	if l.sends {
+		if err := l.resume(w); err != nil {
+			return err
+		}
 	}
 	if t := l.bridge.set.Presence; t != "" && l.sends {
 		return w.send(&packet.Publish{Topic: t, Payload: []byte("1"), Retain: true})
@@ -151,7 +161,7 @@ func (l *link) open(w *wire) error {
 
 // leave says goodbye, if somebody listens.
 func (l *link) leave(w *wire) {
-	_ = w.nc.SetDeadline(time.Now().Add(time.Second)) // it may be gone
+	w.hurry(time.Second) // it may be gone
 	var ps []packet.Packet
 	if t := l.bridge.set.Presence; t != "" && l.sends {
 		ps = append(ps, &packet.Publish{Topic: t, Payload: []byte("0"), Retain: true})
@@ -164,7 +174,7 @@ func (l *link) receive(ctx context.Context, w *wire) error {
 	patience := 3 * time.Duration(l.bridge.set.KeepAlive) / 2
 	for {
 		if !w.more() { // everything that came together is done together
-			if err := errors.Join(l.settle(), w.flush()); err != nil {
+			if err := l.together(w); err != nil {
 				return err
 			}
 			if err := w.nc.SetReadDeadline(time.Now().Add(patience)); err != nil {
@@ -181,6 +191,16 @@ func (l *link) receive(ctx context.Context, w *wire) error {
 	}
 }
 
+// together ends what came together.
+func (l *link) together(w *wire) error {
+	if l.sends {
+		if err := errors.Join(l.release(w), l.settle()); err != nil {
+			return err
+		}
+	}
+	return w.flush()
+}
+
 // handle is one packet of the other broker.
 func (l *link) handle(ctx context.Context, w *wire, p packet.Packet) error {
 	switch p := p.(type) {
@@ -190,7 +210,9 @@ func (l *link) handle(ctx context.Context, w *wire, p packet.Packet) error {
 		if p.Kind == packet.TypePubrel {
 			return l.released(w, p)
 		}
-		return l.acked(w, p)
+		if l.sends {
+			return l.acked(w, p)
+		}
 	case *packet.Suback:
 		l.granted(p)
 	case *packet.Disconnect:

@@ -10,63 +10,36 @@ package main
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	sdk "github.com/dunlinmq/dunlin/pluginsdk"
 
 	"github.com/dunlinmq/dunlin/plugins/rule_engine/buffer"
-	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
 
 // Plugin is all bridges.
 type Plugin struct {
-	// Immutable once configured.
-	bridges map[string]*bridge
-	names   []string // in order
+	set atomic.Pointer[bridges] // changed by Configure and Reconfigure only
 
 	disk struct {
 		sync.Mutex
 		buf *buffer.Buffer // nil: not open yet
 	}
 
-	// Owned by the handlers.
-	tx    *buffer.Tx
-	full  error // why the frame is not taken
-	ready bool  // the queues are open
+	// Owned by whoever runs between and in the frames.
+	now  *bridges // of the present frame; nil: none of its messages was looked at
+	tx   *buffer.Tx
+	full error              // why the frame is not taken
+	gone map[string]*bridge // bridges that are not configured any more
 }
 
 var _ = sdk.Register(&Plugin{})
 
 func main() { sdk.Main() }
-
-// Configure reads all bridges. They connect once the queues are open: a process that
-// is being replaced has them until it ends.
-func (p *Plugin) Configure(text []byte) error {
-	all, err := parse(text, sdk.Node(), sdk.ConfigDir())
-	if err != nil {
-		return err
-	}
-	p.bridges, p.names = map[string]*bridge{}, slices.Sorted(maps.Keys(all))
-	var wanted []string
-	for name, s := range all {
-		p.bridges[name] = newBridge(name, s)
-		for i := range s.Topics {
-			if r := &s.Topics[i]; r.out() && !slices.Contains(wanted, r.local()) {
-				wanted = append(wanted, r.local())
-			}
-		}
-	}
-	if err := sdk.Want(contract.HookMessage, wanted); err != nil {
-		return fmt.Errorf("topics: %w", err)
-	}
-	go p.open()
-	return nil
-}
 
 // openPause is how long the queues are left to the process before this one.
 const openPause = 50 * time.Millisecond
@@ -76,17 +49,12 @@ func (p *Plugin) open() {
 	for said := false; ; said = true {
 		err := p.tryOpen()
 		if err == nil {
-			break
+			return
 		}
 		if !said {
 			sdk.Log(sdk.Info, "bridges wait for their queues: "+err.Error())
 		}
 		time.Sleep(openPause)
-	}
-	for _, name := range p.names {
-		if b := p.bridges[name]; *b.set.Start {
-			b.start()
-		}
 	}
 }
 
@@ -95,17 +63,19 @@ func (p *Plugin) tryOpen() error {
 	if err != nil {
 		return err
 	}
-	for name, b := range p.bridges {
-		q, err := buf.Queue(name, b.set.QueueBytes)
-		if err != nil {
-			return errors.Join(err, buf.Close())
-		}
-		b.mu.Lock()
-		b.queue = q
-		b.mu.Unlock()
-	}
 	p.disk.Lock()
 	defer p.disk.Unlock()
+	all := p.set.Load()
+	for _, b := range all.list {
+		if err := b.open(buf); err != nil {
+			return errors.Join(err, buf.Close())
+		}
+	}
+	for _, b := range all.list {
+		if *b.set.Start {
+			b.start() // before a message can meet a bridge that is not started
+		}
+	}
 	p.disk.buf = buf
 	return nil
 }
@@ -124,28 +94,31 @@ func (p *Plugin) OnMessage(e *sdk.MessageEvent) sdk.Verdict {
 	if p.full != nil {
 		return sdk.Verdict{}
 	}
-	buf := p.opened()
-	if buf == nil {
-		p.full = errClosed
-		return sdk.Verdict{}
+	if p.now == nil {
+		buf := p.opened()
+		if buf == nil {
+			p.full = errClosed
+			return sdk.Verdict{}
+		}
+		p.now, p.tx = p.set.Load(), buf.Begin()
 	}
 	topic := e.Topic()
-	for _, name := range p.names {
-		b := p.bridges[name]
+	for _, b := range p.now.list {
 		remote, most, ok := outward(b.set.Topics, topic)
-		if !ok || !b.started() || e.QoS() == 0 && !b.set.QueueQoS0 && !b.connected() {
+		if !ok || !b.on.Load() || e.QoS() == 0 && !b.set.QueueQoS0 && !b.connected() {
 			continue
 		}
-		if n, _ := passed(e.PropsBytes()); n >= b.set.MaxHops {
+		n, props := passed(e.PropsBytes())
+		if n >= b.set.MaxHops {
 			b.count.looped.Add(1)
 			continue
 		}
-		m := outgoing{topic: remote, payload: e.PayloadBytes(), props: e.PropsBytes(), qos: min(e.QoS(), most), retain: e.Retain()}
+		m := outgoing{topic: remote, payload: e.PayloadBytes(), qos: min(e.QoS(), most), retain: e.Retain()}
+		if b.set.version == 5 {
+			m.props = hop(props, n+1)
+		}
 		if left, expires := e.Expiry(); expires {
 			m.expiry = e.Time().Add(left).UnixNano()
-		}
-		if p.tx == nil {
-			p.tx = buf.Begin()
 		}
 		p.queue(b, &m)
 	}
@@ -169,7 +142,7 @@ func (p *Plugin) queue(b *bridge, m *outgoing) {
 // AfterFrame makes what a frame has brought safe.
 func (p *Plugin) AfterFrame() error {
 	tx, full := p.tx, p.full
-	p.tx, p.full = nil, nil
+	p.now, p.tx, p.full = nil, nil, nil
 	switch {
 	case tx == nil:
 		return full
@@ -182,9 +155,9 @@ func (p *Plugin) AfterFrame() error {
 
 // find returns a bridge by its name.
 func (p *Plugin) find(name string) (*bridge, error) {
-	b := p.bridges[name]
-	if b == nil {
-		return nil, &sdk.CommandError{Kind: sdk.ErrNotFound, Text: fmt.Sprintf("there is no bridge %q; there are: %s", name, strings.Join(p.names, ", "))}
+	all := p.set.Load()
+	if b := all.named[name]; b != nil {
+		return b, nil
 	}
-	return b, nil
+	return nil, &sdk.CommandError{Kind: sdk.ErrNotFound, Text: fmt.Sprintf("there is no bridge %q; there are: %s", name, strings.Join(all.names(), ", "))}
 }

@@ -4,9 +4,8 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
-	"slices"
-	"sync"
 	"time"
 
 	sdk "github.com/dunlinmq/dunlin/pluginsdk"
@@ -15,139 +14,78 @@ import (
 	"github.com/dunlinmq/dunlin/plugins/rule_engine/buffer"
 )
 
-// sent is a message that was sent and is not done.
-type sent struct {
-	rec   buffer.Record
-	id    uint16 // 0: QoS 0
-	qos   byte
-	rel   bool // QoS 2: the other broker has it
-	done  bool
-	again *packet.Publish // to be sent again
-}
+// The first bytes of the keys of the queue's notes.
+const (
+	noteRel     = 'r' // and the record's number: its PUBREC has come
+	noteSession = 's' // the session that the identifiers belong to
+	noteLeft    = 'l' // and a session: identifiers that may be in use there still
+)
 
-// flight is what is on its way from a bridge's queue to the other broker. It
-// outlives connections as long as the session there does.
-type flight struct {
-	room chan struct{} // holds 1: something was done
+// pumpBatch is how many messages are sent in one go.
+const pumpBatch = 512
 
-	mu sync.Mutex
-	// Guarded by mu.
-	open  []*sent // in the order of the queue
-	ids   map[uint16]*sent
-	last  uint16
-	after uint64 // the last record that was sent
-}
-
-func newFlight() *flight {
-	return &flight{room: make(chan struct{}, 1), ids: map[uint16]*sent{}}
-}
-
-// forget begins anew with the queue's first record: there is no session any more.
-func (f *flight) forget() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.open, f.after = nil, 0
-	clear(f.ids)
-}
-
-// number gives a message the next free identifier. mu is held.
-func (f *flight) number(s *sent) {
-	for {
-		f.last++
-		if f.last != 0 && f.ids[f.last] == nil {
-			s.id = f.last
-			f.ids[s.id] = s
-			return
-		}
-	}
-}
-
-// free is how many more messages may be sent with a window.
-func (f *flight) free(window int) int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return window - len(f.ids)
-}
-
-// taken moves a message on that the other broker has acknowledged. The packet is what
-// to answer, if anything.
-func (f *flight) taken(a *packet.Ack) (answer *packet.Ack, failed packet.ReasonCode) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	s := f.ids[a.PacketID]
-	switch {
-	case s == nil && a.Kind == packet.TypePubrec:
-		return &packet.Ack{Kind: packet.TypePubrel, PacketID: a.PacketID}, 0
-	case s == nil:
-		return nil, 0
-	case a.Code.Failed():
-		failed = a.Code
-	case a.Kind == packet.TypePubrec && s.qos == 2:
-		s.rel, s.again = true, nil
-		return &packet.Ack{Kind: packet.TypePubrel, PacketID: s.id}, 0
-	case a.Kind == packet.TypePuback && s.qos != 1, a.Kind == packet.TypePubcomp && !s.rel, a.Kind == packet.TypePubrec:
-		return nil, 0
-	}
-	if !retried(failed) {
-		f.finish(s)
-	}
-	return nil, failed
-}
-
-// finish ends a message. mu is held.
-func (f *flight) finish(s *sent) {
-	s.done, s.again = true, nil
-	delete(f.ids, s.id)
-	select {
-	case f.room <- struct{}{}:
-	default:
-	}
-}
-
-// settled returns the records at the queue's front that are done.
-func (f *flight) settled() []buffer.Record {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	n := slices.IndexFunc(f.open, func(s *sent) bool { return !s.done })
-	if n < 0 {
-		n = len(f.open)
-	}
-	if n == 0 {
-		return nil
-	}
-	rs := make([]buffer.Record, n)
-	for i, s := range f.open[:n] {
-		rs[i] = s.rec
-	}
-	f.open = append([]*sent(nil), f.open[n:]...)
-	return rs
-}
-
-// retried tells of a refusal that may not be one the next time: the message stays,
-// and the connection is made anew after a pause.
-func retried(c packet.ReasonCode) bool {
-	return c == packet.QuotaExceeded || c == packet.UnspecifiedError || c == packet.ImplementationSpecificError
-}
-
-// resend sends again what an earlier connection left open [MQTT-4.4.0-1].
-func (l *link) resend(w *wire) error {
-	f := l.flight
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, s := range f.open {
-		var err error
+// resume begins the traffic to the session of the connection. A session that is not
+// the one before knows nothing of what was sent: all of it is sent again. What an
+// earlier connection to the very session may have left there is released.
+func (l *link) resume(w *wire) error {
+	f, q := l.flight, l.bridge.queue
+	before, here, left := "", w.to+"\x00"+l.id, []byte(nil)
+	rel := map[uint64]struct{}{}
+	err := q.Notes(nil, func(key, value []byte) {
 		switch {
-		case s.rel && !s.done:
-			err = w.put(&packet.Ack{Kind: packet.TypePubrel, PacketID: s.id})
-		case s.again != nil:
-			s.again.Dup = true
-			err = w.put(s.again)
+		case key[0] == noteSession:
+			before = string(value)
+		case key[0] == noteLeft && string(key[1:]) == here:
+			left = value
+		case key[0] == noteRel && len(key) == 9:
+			rel[binary.BigEndian.Uint64(key[1:])] = struct{}{}
 		}
-		if err != nil {
+	})
+	if err != nil {
+		return err
+	}
+	tx := q.Begin()
+	if before != here {
+		if before != "" {
+			ids, err := l.underWay()
+			if err != nil {
+				return err
+			}
+			tx.Note(q, append([]byte{noteLeft}, before...), ids)
+		}
+		tx.Note(q, []byte{noteSession}, []byte(here))
+		tx.Note(q, append([]byte{noteLeft}, here...), nil)
+	}
+	again := l.bridge.set.MaxInflight
+	if before != here || !w.ack.SessionPresent {
+		for seq := range rel {
+			tx.Note(q, noteOf(seq), nil)
+		}
+		clear(rel)
+		again = 0
+	}
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	f.begin(q.First(), again, rel)
+	for ; w.ack.SessionPresent && len(left) > 1; left = left[2:] {
+		if err := w.put(&packet.Ack{Kind: packet.TypePubrel, PacketID: binary.BigEndian.Uint16(left)}); err != nil {
 			return err
 		}
 	}
 	return w.flush()
+}
+
+// underWay are the identifiers of messages with QoS 2 that may have been sent.
+func (l *link) underWay() ([]byte, error) {
+	rs, err := l.bridge.queue.Peek(0, max(l.bridge.set.MaxInflight, l.flight.span()), 1<<30)
+	ids := make([]byte, 0, 2*len(rs))
+	for _, r := range rs {
+		if len(r.Data) > 0 && r.Data[0]&3 == 2 {
+			ids = binary.BigEndian.AppendUint16(ids, identifier(r.Seq))
+		}
+	}
+	return ids, err
 }
 
 // pump sends what is in the queue until ctx ends.
@@ -166,10 +104,7 @@ func (l *link) pump(ctx context.Context, w *wire) error {
 				return nil
 			}
 		}
-		l.flight.mu.Lock()
-		after := l.flight.after
-		l.flight.mu.Unlock()
-		rs, err := l.bridge.queue.Peek(after, min(n, 512), 4<<20)
+		rs, err := l.bridge.queue.Peek(l.flight.after(), min(n, pumpBatch), 4<<20)
 		if err != nil {
 			return err
 		}
@@ -181,8 +116,9 @@ func (l *link) pump(ctx context.Context, w *wire) error {
 				return nil
 			}
 		}
+		now := time.Now()
 		for _, r := range rs {
-			if err := l.give(w, r); err != nil {
+			if err := l.give(w, r, now); err != nil {
 				return err
 			}
 		}
@@ -193,9 +129,8 @@ func (l *link) pump(ctx context.Context, w *wire) error {
 }
 
 // give sends one record.
-func (l *link) give(w *wire, r buffer.Record) error {
+func (l *link) give(w *wire, r buffer.Record, now time.Time) error {
 	f, b := l.flight, l.bridge
-	s := &sent{rec: r, done: true}
 	m, err := read(r.Data)
 	var p *packet.Publish
 	switch ok := false; {
@@ -203,7 +138,7 @@ func (l *link) give(w *wire, r buffer.Record) error {
 		sdk.Log(sdk.Error, "bridge "+b.name+": "+err.Error())
 		b.count.dropped.Add(1)
 	default:
-		if p, ok = m.publish(w.version, time.Now()); !ok {
+		if p, ok = m.publish(w.version, now); !ok {
 			b.count.expired.Add(1)
 			p = nil
 		} else if !w.fits(p) {
@@ -211,16 +146,18 @@ func (l *link) give(w *wire, r buffer.Record) error {
 			p = nil
 		}
 	}
-	f.mu.Lock()
-	if p != nil && p.QoS > 0 {
-		s.qos, s.done, s.again = p.QoS, false, p
-		f.number(s)
-		p.PacketID = s.id
+	qos := byte(0)
+	if p != nil {
+		qos = p.QoS
 	}
-	f.open, f.after = append(f.open, s), r.Seq
-	f.mu.Unlock()
-	if p == nil {
+	rel, again := f.push(r, qos)
+	switch {
+	case rel:
+		return w.put(&packet.Ack{Kind: packet.TypePubrel, PacketID: identifier(r.Seq)})
+	case p == nil:
 		return nil
+	case qos > 0:
+		p.PacketID, p.Dup = identifier(r.Seq), again // [MQTT-3.3.1-1]
 	}
 	b.count.sent.Add(1)
 	return w.put(p)
@@ -230,11 +167,8 @@ func (l *link) give(w *wire, r buffer.Record) error {
 func (l *link) settle() error {
 	l.settling.Lock()
 	defer l.settling.Unlock()
-	rs := l.flight.settled()
-	if len(rs) == 0 {
-		return nil
-	}
-	if err := l.bridge.queue.Remove(rs); err != nil {
+	rs, notes := l.flight.settled()
+	if err := l.bridge.queue.RemoveNoted(rs, notes); err != nil {
 		return fmt.Errorf("the queue: %w", err)
 	}
 	return nil
@@ -242,16 +176,41 @@ func (l *link) settle() error {
 
 // acked is an acknowledgement of the other broker.
 func (l *link) acked(w *wire, a *packet.Ack) error {
-	answer, failed := l.flight.taken(a)
+	v := l.flight.taken(a)
 	switch {
-	case retried(failed):
-		return fmt.Errorf("the other broker took no message: code %#02x", byte(failed))
-	case failed.Failed():
+	case retried(v.failed):
+		return fmt.Errorf("the other broker took no message: code %#02x", byte(v.failed))
+	case v.failed.Failed():
 		if l.bridge.count.refused.Add(1)&1023 == 1 {
-			sdk.Log(sdk.Warn, fmt.Sprintf("bridge %s: the other broker refuses messages: code %#02x", l.bridge.name, byte(failed)))
+			sdk.Log(sdk.Warn, fmt.Sprintf("bridge %s: the other broker refuses messages: code %#02x", l.bridge.name, byte(v.failed)))
 		}
-	case answer != nil:
-		return w.put(answer)
+	case v.release:
+		return w.put(&packet.Ack{Kind: packet.TypePubrel, PacketID: a.PacketID})
+	case v.received > 0:
+		l.received = append(l.received, v.received)
 	}
+	return nil
+}
+
+// release answers the PUBRECs that came together, once it is on the disk that they
+// came: a message is never sent again after its PUBREL [MQTT-4.3.3-6].
+func (l *link) release(w *wire) error {
+	if len(l.received) == 0 {
+		return nil
+	}
+	tx := l.bridge.queue.Begin()
+	for _, seq := range l.received {
+		tx.Note(l.bridge.queue, noteOf(seq), []byte{1})
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("the queue: %w", err)
+	}
+	l.flight.released(l.received)
+	for _, seq := range l.received {
+		if err := w.put(&packet.Ack{Kind: packet.TypePubrel, PacketID: identifier(seq)}); err != nil {
+			return err
+		}
+	}
+	l.received = l.received[:0]
 	return nil
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/dunlinmq/dunlin/core/packet"
@@ -14,7 +15,7 @@ import (
 type outgoing struct {
 	topic   string // there
 	payload []byte
-	props   packet.Props // as forwarded
+	props   packet.Props // as they are sent, but for the expiry
 	expiry  int64        // Unix nanoseconds; 0: never
 	qos     byte
 	retain  bool
@@ -74,13 +75,15 @@ func (m *outgoing) publish(v packet.Version, now time.Time) (p *packet.Publish, 
 	if v != packet.V50 {
 		return p, true
 	}
-	n, rest := passed(m.props)
-	p.Props = packet.AppendUserProp(rest, hops, itoa(n+1))
+	p.Props = m.props
 	if left > 0 {
-		p.Props = packet.AppendUint32Prop(p.Props, packet.PropMessageExpiry, uint32((left+1e9-1)/1e9))
+		p.Props = packet.AppendUint32Prop(slices.Clip(p.Props), packet.PropMessageExpiry, uint32((left+1e9-1)/1e9))
 	}
 	return p, true
 }
+
+// hop appends the count of bridges to properties that have none.
+func hop(props packet.Props, n int) packet.Props { return packet.AppendUserProp(props, hops, itoa(n)) }
 
 // passed is how many bridges a message has passed, and its other properties, copied.
 func passed(props packet.Props) (n int, rest packet.Props) {

@@ -26,6 +26,7 @@ const (
 // wire is one connection to the other broker, from its CONNACK on.
 type wire struct {
 	nc      net.Conn
+	to      string // host:port
 	version packet.Version
 	ack     packet.Connack
 
@@ -37,6 +38,7 @@ type wire struct {
 	mu      sync.Mutex
 	out     *bufio.Writer // guarded by mu
 	scratch []byte        // guarded by mu
+	until   time.Time     // guarded by mu: the deadline of writing
 
 	wrote atomic.Int64 // when something was sent, Unix nanoseconds
 }
@@ -57,7 +59,7 @@ func dial(ctx context.Context, s *settings, hello *packet.Connect) (*wire, error
 		}
 		nc = t
 	}
-	w := &wire{nc: nc, version: s.version, out: bufio.NewWriterSize(nc, 64<<10), decoder: packet.Decoder{Version: s.version, FromServer: true, MaxSize: maxPacket}}
+	w := &wire{nc: nc, to: s.network, version: s.version, out: bufio.NewWriterSize(nc, 64<<10), decoder: packet.Decoder{Version: s.version, FromServer: true, MaxSize: maxPacket}}
 	if err := w.greet(hello); err != nil {
 		return nil, errors.Join(err, nc.Close())
 	}
@@ -120,8 +122,10 @@ func (w *wire) put(p packet.Packet) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.scratch = packet.Append(w.scratch[:0], w.version, p)
-	if err := w.nc.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
-		return err
+	if w.out.Available() < len(w.scratch) { // it writes
+		if err := w.patience(); err != nil {
+			return err
+		}
 	}
 	_, err := w.out.Write(w.scratch)
 	if cap(w.scratch) > 1<<20 {
@@ -133,8 +137,32 @@ func (w *wire) put(p packet.Packet) error {
 func (w *wire) flush() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.out.Buffered() == 0 {
+		return nil
+	}
 	w.wrote.Store(time.Now().UnixNano())
+	if err := w.patience(); err != nil {
+		return err
+	}
 	return w.out.Flush()
+}
+
+// patience bounds the next write. mu is held.
+func (w *wire) patience() error {
+	now := time.Now()
+	if w.until.Sub(now) > writeTime/2 {
+		return nil
+	}
+	w.until = now.Add(writeTime)
+	return w.nc.SetWriteDeadline(w.until)
+}
+
+// hurry gives everything that is written and read from now on so much time.
+func (w *wire) hurry(within time.Duration) {
+	_ = w.nc.SetDeadline(time.Now().Add(within)) // a connection that is gone needs none
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.until = time.Now().Add(time.Hour) // the deadline stays as it is
 }
 
 // send puts packets and flushes.

@@ -58,6 +58,16 @@ func (q *Queue) Len() (records int, bytes int64) {
 	return q.records, q.bytes
 }
 
+// First is the number of the oldest record, or of the next if there is none.
+func (q *Queue) First() uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.first
+}
+
+// Begin starts a transaction of the queue's buffer.
+func (q *Queue) Begin() *Tx { return q.buf.Begin() }
+
 // Ready gets a value when records have come. It is for the one reader.
 func (q *Queue) Ready() <-chan struct{} { return q.wake }
 
