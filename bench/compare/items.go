@@ -125,12 +125,32 @@ func (u usage) since(n int) (sample, error) {
 	}, err
 }
 
+// settled is how long a broker has to give garbage back before its memory is
+// read: those with a collector do so some seconds later.
+const settled = 8 * time.Second
+
+// keeps is since, with the memory of when it has settled.
+func (u usage) keeps(ctx context.Context, n int) (sample, error) {
+	made, err := u.since(n)
+	if err != nil {
+		return made, err
+	}
+	select {
+	case <-ctx.Done():
+		return made, ctx.Err()
+	case <-time.After(settled):
+	}
+	later, err := u.since(n)
+	made.Bytes = later.Bytes
+	return made, err
+}
+
 // subscribers is how many clients share the subscriptions.
 const subscribers = 100
 
 // subscriptions are a tenth with a wildcard; they are made ten at once. Memory is
 // of those, time of publishing to them.
-func subscriptions(_ context.Context, i *instance, s scale) (out sample, err error) {
+func subscriptions(ctx context.Context, i *instance, s scale) (out sample, err error) {
 	u, err := usageOf(i)
 	if err != nil {
 		return out, err
@@ -159,7 +179,7 @@ func subscriptions(_ context.Context, i *instance, s scale) (out sample, err err
 			}
 		}
 	}
-	made, err := u.since(each * subscribers)
+	made, err := u.keeps(ctx, each*subscribers)
 	if err != nil {
 		return out, err
 	}
@@ -218,7 +238,7 @@ func (c *client) collect(n int) (lost int) {
 
 // retained keeps messages and reads them all by one wildcard. Memory is of the
 // keeping, time of the reading.
-func retained(_ context.Context, i *instance, s scale) (out sample, err error) {
+func retained(ctx context.Context, i *instance, s scale) (out sample, err error) {
 	n := max(s.items/10, 10)
 	u, err := usageOf(i)
 	if err != nil {
@@ -227,7 +247,7 @@ func retained(_ context.Context, i *instance, s scale) (out sample, err error) {
 	if err := fill(i.ports[0], n, below("kept"), true); err != nil {
 		return out, err
 	}
-	kept, err := u.since(n)
+	kept, err := u.keeps(ctx, n)
 	if err != nil {
 		return out, err
 	}
@@ -247,7 +267,7 @@ func retained(_ context.Context, i *instance, s scale) (out sample, err error) {
 }
 
 // offline queues messages for a session without a client and drains them.
-func offline(_ context.Context, i *instance, s scale) (out sample, err error) {
+func offline(ctx context.Context, i *instance, s scale) (out sample, err error) {
 	n := max(s.items/10, 10)
 	c, err := dial(i.ports[0], "sleeper", false)
 	if err != nil {
@@ -267,7 +287,7 @@ func offline(_ context.Context, i *instance, s scale) (out sample, err error) {
 	if err := fill(i.ports[0], n, below("queue"), false); err != nil {
 		return out, err
 	}
-	queued, err := u.since(n)
+	queued, err := u.keeps(ctx, n)
 	if err != nil {
 		return out, err
 	}

@@ -119,10 +119,6 @@ func rows() []row {
 	}
 }
 
-// settled is how long connections stay idle before their memory is read: brokers
-// with a collector give a handshake's garbage back some seconds later.
-const settled = 8 * time.Second
-
 // idle is connections that do nothing, and what one costs in memory.
 func idle(t *tls.Config) func(context.Context, *instance, scale) (sample, error) {
 	return func(ctx context.Context, i *instance, s scale) (sample, error) {

@@ -3,33 +3,54 @@ package server
 import (
 	"context"
 	"runtime/debug"
+	"runtime/metrics"
 	"time"
 )
 
-// footprint gives memory back that was needed once: after the start, and after many
-// clients have connected. A handshake leaves garbage (by TLS some 10 KB), and the
-// collector lets the heap grow to twice what lives before it looks; connections
-// that stay idle make no garbage that would bring it there.
+// footprint gives memory back that was needed once: after the start, and whenever
+// much has been allocated and hardly anything is any more. Clients that have
+// connected (a handshake leaves garbage, by TLS some 10 KB), subscriptions and
+// retained messages let the heap grow to twice what lives before the collector
+// looks, and when nothing follows them, nothing makes it look again.
 type footprint struct {
-	open func() int // connections
+	heap func() heap
 	// Owned by Run.
-	given int // open when memory was given back last
-	last  int // open a look ago
+	given uint64 // allocated when memory was given back last
+	last  uint64 // allocated a look ago
+}
+
+// heap is what the runtime tells of its memory, in bytes.
+type heap struct {
+	allocated uint64 // since the start
+	live      uint64 // at the end of the last collection
 }
 
 const (
-	// footprintLook is how often the connections are counted.
+	// footprintLook is how often the heap is looked at.
 	footprintLook = 2 * time.Second
-	// footprintClients is how many more of them, and a quarter of all, are worth a
-	// collection.
-	footprintClients = 1000
+	// footprintWorth is what must have been allocated, and a quarter of what lives, to
+	// be worth a collection.
+	footprintWorth = 8 << 20
+	// footprintCalm is what may be allocated between two looks: a collection in the
+	// middle of a ramp would be repeated after it, and while messages make garbage
+	// the collector runs by itself.
+	footprintCalm = 1 << 20
 )
 
-func newFootprint(open func() int) *footprint { return &footprint{open: open} }
+func newFootprint(h func() heap) *footprint { return &footprint{heap: h} }
+
+// readHeap asks the runtime; it costs some microseconds and stops nothing.
+func readHeap() heap {
+	s := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"}}
+	metrics.Read(s)
+	return heap{allocated: s[0].Value.Uint64(), live: s[1].Value.Uint64()}
+}
 
 // Run gives back what the start needed, and then looks until ctx ends.
 func (f *footprint) Run(ctx context.Context) error {
 	debug.FreeOSMemory() // compiling plugins takes tens of MB that nobody needs any more
+	f.given = f.heap().allocated
+	f.last = f.given
 	tick := time.NewTicker(footprintLook)
 	defer tick.Stop()
 	for {
@@ -37,23 +58,21 @@ func (f *footprint) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			if f.due(f.open()) {
+			if f.due(f.heap()) {
 				debug.FreeOSMemory()
 			}
 		}
 	}
 }
 
-// due tells that many clients have connected and that they have stopped to: a
-// collection in the middle of a ramp would be repeated after it.
-func (f *footprint) due(open int) bool {
-	rising := open > f.last+f.last/50
-	f.last = open
-	f.given = min(f.given, open)
-	more := open - f.given
-	if rising || more < footprintClients || more < open/4 {
+// due tells that enough has been allocated since memory was given back, and that
+// it has stopped.
+func (f *footprint) due(h heap) bool {
+	calm := h.allocated-f.last <= footprintCalm
+	f.last = h.allocated
+	if !calm || h.allocated-f.given < max(footprintWorth, h.live/4) {
 		return false
 	}
-	f.given = open
+	f.given = h.allocated
 	return true
 }

@@ -202,7 +202,7 @@ func (s *Server) Run(ctx context.Context) error {
 	})
 	close(s.ready)
 	s.announce()
-	start("footprint", newFootprint(s.engine.Len).Run)
+	start("footprint", newFootprint(readHeap).Run)
 	s.reloadUntil(ctx.Done(), failed)
 	s.stopClients()
 	stopUnder()
