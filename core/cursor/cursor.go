@@ -59,7 +59,7 @@ type Logs struct {
 }
 
 // room is the form of what is on the disk; see key.go.
-var room = store.Format{Room: "cursors", Version: 1}
+var room = store.Format{Room: "cursors", Version: 2, Steps: []store.Step{toBursts}}
 
 // Open finds the logs that there are. The errors are those of a room's opening:
 // store.ErrNewer, store.ErrCorrupt, the disk's.

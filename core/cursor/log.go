@@ -1,7 +1,6 @@
 package cursor
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
@@ -25,8 +24,13 @@ type Log struct {
 	head    head
 	removed bool
 	key     []byte // scratch
-	val     []byte // scratch
+	tail    tail
+	read    [4]mark // where the last calls of Read have ended: what is acknowledged next
+	reads   int     // calls of Read
 }
+
+// mark is a record and the log's bytes up to its end.
+type mark struct{ seq, total uint64 }
 
 func newLog(j *journal.Journal, name string) *Log {
 	return &Log{j: j, name: name, more: make(chan struct{}, 1)}
@@ -90,19 +94,7 @@ func (g *Log) Append(wait *journal.Tx, recs ...[]byte) (uint64, error) {
 			return 0, err
 		}
 	}
-	g.key = recordsKey(g.key[:0], g.name)
-	at := len(g.key)
-	for _, r := range recs {
-		g.head.last++
-		g.head.lastBytes += uint64(len(r) + Overhead)
-		g.key = store.AppendUint64(g.key[:at], g.head.last)
-		g.val = binary.BigEndian.AppendUint64(g.val[:0], g.head.lastBytes)
-		g.val = append(g.val, r...)
-		tx.Put(g.cfg.Durability, g.key, g.val)
-	}
-	if cap(g.val) > scratchMax {
-		g.val = nil
-	}
+	g.put(tx, recs)
 	g.putHead(tx)
 	tx.Wait(g)
 	tx.Commit()
@@ -112,12 +104,32 @@ func (g *Log) Append(wait *journal.Tx, recs ...[]byte) (uint64, error) {
 	return g.head.last, nil
 }
 
-// scratchMax bounds what is held on to between two bursts; dropStep is how much
-// more than needed is dropped, so that not each burst has to.
-const (
-	scratchMax = 64 << 10
-	dropStep   = 1 << 20
-)
+// put writes the records as bursts. mu is held.
+func (g *Log) put(tx *journal.Tx, recs [][]byte) {
+	g.key = recordsKey(g.key[:0], g.name)
+	at := len(g.key)
+	for len(recs) > 0 {
+		size, n := burstHead, 0
+		for n < len(recs) && n < burstRecords && (n == 0 || size+lenSize+len(recs[n]) <= burstBytes) {
+			size += lenSize + len(recs[n])
+			n++
+		}
+		val := appendBurst(make([]byte, 0, size))
+		for _, r := range recs[:n] {
+			val = appendRecord(val, r)
+			g.head.lastBytes += uint64(len(r) + Overhead)
+		}
+		g.head.last += uint64(n)
+		endBurst(val, g.head.lastBytes, n)
+		g.key = store.AppendUint64(g.key[:at], g.head.last)
+		tx.Put(g.cfg.Durability, g.key, val)
+		g.tail.add(g.head.last, val, tx)
+		recs = recs[n:]
+	}
+}
+
+// dropStep is how much more than needed is dropped, so that not each burst has to.
+const dropStep = 1 << 20
 
 func (g *Log) putHead(tx *journal.Tx) {
 	tx.Put(store.Async, headKey(nil, g.name), g.head.append(nil))
@@ -159,6 +171,7 @@ func (g *Log) forget(tx *journal.Tx, h head) {
 		tx.DeleteRange(store.AppendUint64(k[:at:at], g.head.done+1), store.AppendUint64(k[:at:at], h.done+1))
 	}
 	g.head = h
+	g.tail.forget(h.done)
 	g.putHead(tx)
 }
 
@@ -168,12 +181,44 @@ func (g *Log) forget(tx *journal.Tx, h head) {
 func (g *Log) Read(seq uint64, fn func(seq uint64, record []byte) bool) error {
 	g.mu.Lock()
 	seq = max(seq, g.head.done)
-	removed := g.removed
+	removed, last := g.removed, g.head.last
+	recent, here := g.tail.after(seq)
 	g.mu.Unlock()
 	if removed {
 		return ErrRemoved
 	}
-	return g.scan(seq, func(seq, _ uint64, record []byte) bool { return fn(seq, record) })
+	if seq >= last {
+		return nil
+	}
+	var end mark
+	each := func(seq, total uint64, record []byte) bool {
+		end = mark{seq, total}
+		return fn(seq, record)
+	}
+	var err error
+	if here {
+		err = within(recent, seq, each)
+	} else {
+		err = g.scan(seq, each)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.read[g.reads%len(g.read)] = end
+	g.reads++
+	return err
+}
+
+// within calls fn with the records after seq that are on the disk, of bursts in memory.
+func within(bursts []recent, seq uint64, fn func(seq, total uint64, record []byte) bool) error {
+	for _, k := range bursts {
+		if over, err := k.tx.Ended(); !over || err != nil {
+			return nil
+		}
+		if more, _ := k.burst.each(seq, fn); !more {
+			return nil
+		}
+	}
+	return nil
 }
 
 // scan calls fn with the records after seq that are on the disk.
@@ -183,12 +228,15 @@ func (g *Log) scan(seq uint64, fn func(seq, total uint64, record []byte) bool) e
 	r := store.Range{From: store.AppendUint64(k[:at:at], seq+1), To: store.Prefix(k).To}
 	var bad error
 	err := g.j.Store().Scan(r, func(key, value []byte) bool {
-		seq, rest, ok := store.CutUint64(key[at:])
-		if !ok || len(rest) > 0 || len(value) < totalSize {
-			bad = fmt.Errorf("cursor: record %x of %s: %w", key, g.name, store.ErrCorrupt)
-			return false
+		last, rest, ok := store.CutUint64(key[at:])
+		b, sound := readBurst(last, value)
+		if sound = sound && ok && len(rest) == 0; sound {
+			ok, sound = b.each(seq, fn)
 		}
-		return fn(seq, binary.BigEndian.Uint64(value), value[totalSize:])
+		if !sound {
+			bad = fmt.Errorf("cursor: records %x of %s: %w", key, g.name, store.ErrCorrupt)
+		}
+		return ok && sound
 	})
 	return errors.Join(bad, err)
 }
@@ -208,13 +256,7 @@ func (g *Log) Ack(seq uint64) error {
 		return fmt.Errorf("%w: %d, the last is %d", ErrAhead, seq, g.head.last)
 	}
 	h := g.head
-	err := g.scan(seq-1, func(at, total uint64, _ []byte) bool {
-		if at == seq {
-			h.done, h.doneBytes = seq, total
-		}
-		return false
-	})
-	if err != nil {
+	if err := g.find(seq, &h); err != nil {
 		return err
 	}
 	if h.done != seq {
@@ -224,4 +266,26 @@ func (g *Log) Ack(seq uint64) error {
 	g.forget(tx, h)
 	tx.Commit()
 	return nil
+}
+
+// find makes seq the last record of h that is done. It leaves h as it is when there
+// is no such record. mu is held.
+func (g *Log) find(seq uint64, h *head) error {
+	for _, m := range g.read {
+		if m.seq == seq {
+			h.done, h.doneBytes = seq, m.total
+			return nil
+		}
+	}
+	there := func(at, total uint64, _ []byte) bool {
+		if at == seq {
+			h.done, h.doneBytes = seq, total
+		}
+		return false
+	}
+	if recent, here := g.tail.after(seq - 1); here {
+		recent[0].burst.each(seq-1, there)
+		return nil
+	}
+	return g.scan(seq-1, there)
 }
