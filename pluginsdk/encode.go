@@ -77,8 +77,19 @@ func (c *encoder) put(i int, v *Verdict) {
 		for k := range v.Also {
 			appendMessage(&c.message, &v.Also[k])
 		}
-		c.w.Put(i, contract.ExtPublishes, c.message.Frame())
+		if v.publishes() {
+			c.w.PutOnly(i, contract.ExtPublishes, c.message.Frame())
+		} else {
+			c.w.Put(i, contract.ExtPublishes, c.message.Frame())
+		}
 	}
+}
+
+// publishes tells whether further messages are all there is: what rules answer, many
+// in a frame.
+func (v *Verdict) publishes() bool {
+	return len(v.Also) > 0 && v.Text == "" && v.Throttle == 0 && v.CacheFilter == "" && v.Permissions == nil &&
+		v.Login == nil && v.Connect == nil && v.Message == nil && v.Filters == nil
 }
 
 // shared is the flag of CacheShared.
@@ -213,7 +224,11 @@ func appendMessage(w *contract.Writer, m *Message) {
 	if m.Retain {
 		flags |= contract.FlagRetain
 	}
-	w.Begin(contract.Header{Hook: contract.HookPublish, Flags: flags, Aux: uint32(len(m.Payload))})
+	slots := int(contract.SlotPayload) + 1
+	if len(m.Props) > 0 || m.Expiry > 0 {
+		slots = int(contract.SlotExpiry) + 1
+	}
+	w.BeginShort(contract.Header{Hook: contract.HookPublish, Flags: flags, Aux: uint32(len(m.Payload))}, slots)
 	w.String(contract.SlotTopic, m.Topic)
 	w.Bytes(contract.SlotPayload, m.Payload)
 	if len(m.Props) > 0 {

@@ -39,7 +39,9 @@ func Main() {
 		},
 		VersionedPlugins: map[int]goplugin.PluginSet{contract.ABI: {contract.PluginName: bundle{s: s}}},
 		GRPCServer: func(opts []grpc.ServerOption) *grpc.Server {
-			return grpc.NewServer(append(opts, grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage))...)
+			return grpc.NewServer(append(opts, grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage),
+				grpc.InitialWindowSize(contract.StreamWindow), grpc.InitialConnWindowSize(contract.StreamWindow),
+				grpc.ReadBufferSize(contract.StreamBuffer), grpc.WriteBufferSize(contract.StreamBuffer))...)
 		},
 	})
 }

@@ -21,6 +21,14 @@ const (
 	MaxOpenFrames  = 1024      // CALL and OBSERVE frames without an answer, to one process
 )
 
+// What both ends of a stream to a process make room for, in bytes: frames are to
+// arrive without waiting for window updates, and leave in few writes. A plugin that
+// chooses otherwise is slower and nothing else.
+const (
+	StreamWindow = 8 * MaxFrameBytes
+	StreamBuffer = MaxFrameBytes / 2
+)
+
 // ErrFrame is what every error about the bytes of a frame is.
 var ErrFrame = errors.New("bad frame")
 
@@ -69,9 +77,13 @@ func (w *Writer) Reset(buf []byte) {
 
 // Begin opens a record with all slots of its hook absent. It must be closed
 // with End before the next one.
-func (w *Writer) Begin(h Header) {
+func (w *Writer) Begin(h Header) { w.BeginShort(h, h.Hook.NumSlots()) }
+
+// BeginShort is Begin for a record of which only the first slots will be used; the
+// others need no room then.
+func (w *Writer) BeginShort(h Header, slots int) {
 	w.start = len(w.buf)
-	w.slots = h.Hook.NumSlots()
+	w.slots = min(slots, h.Hook.NumSlots())
 	w.buf = append(w.buf, blank[:HeaderSize+w.slots*SlotSize]...)
 	head := w.buf[w.start : w.start+HeaderSize]
 	binary.LittleEndian.PutUint16(head[4:], uint16(h.Hook))

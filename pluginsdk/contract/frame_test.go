@@ -110,6 +110,39 @@ func TestVerdictRoundTrip(t *testing.T) {
 	}
 }
 
+// TestShortTables: a table is no longer than what is in it, and reads as a long one.
+func TestShortTables(t *testing.T) {
+	_, frame := publishFrame(t, 3)
+	var m Writer
+	m.BeginShort(Header{Hook: HookPublish}, int(SlotPayload)+1)
+	m.String(SlotTopic, "a")
+	m.String(SlotPayload, "b")
+	m.String(SlotProps, "lost") // it has no room
+	m.End()
+	var w VerdictWriter
+	w.Reset(nil, 3)
+	if !w.PutOnly(0, ExtPublishes, m.Frame()) || !w.Put(1, ExtText, []byte("x")) || w.PutOnly(1, ExtPublishes, m.Frame()) {
+		t.Error("not taken, or too much")
+	}
+	if !w.PutOnly(2, ExtPublishes, m.Frame()) || w.Put(2, ExtText, nil) || w.PutOnly(1, ExtText, nil) {
+		t.Error("a sealed extension was written")
+	}
+	var v Verdicts
+	if err := v.Load(frame, 3, w.Block()); err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range []int{0, 2} {
+		list, _ := v.At(i).Ext(ExtPublishes)
+		r, rest, err := Split(list)
+		if err != nil || len(rest) > 0 || CheckPublish(r) != nil || string(r.Slot(SlotTopic)) != "a" || string(r.Slot(SlotPayload)) != "b" || r.Slot(SlotProps) != nil {
+			t.Errorf("verdict %d: %q, %v", i, list, err)
+		}
+	}
+	if v.At(1).Text() != "x" {
+		t.Error("the long one is not there")
+	}
+}
+
 // The example of the specification, byte for byte.
 func TestSpecificationExample(t *testing.T) {
 	var w Writer

@@ -108,6 +108,8 @@ type VerdictWriter struct {
 	n    int
 	open int // index+1 of the verdict whose extension is open; 0: none
 	base int // start of the open extension
+
+	sealed bool // the open extension takes no more
 }
 
 // Reset starts a block of n verdicts, all Next, in buf's memory (nil: the
@@ -122,7 +124,7 @@ func (w *VerdictWriter) Reset(buf []byte, n int) {
 	}
 	buf = buf[:size]
 	clear(buf)
-	w.buf, w.n, w.open = buf, n, 0
+	w.buf, w.n, w.open, w.sealed = buf, n, 0, false
 }
 
 // Set decides record i. The reason is used with Deny only; 0 leaves it to the
@@ -151,9 +153,23 @@ func (w *VerdictWriter) SetCacheTTL(i int, ms uint32) {
 // by record in ascending order; Put for a record before the last one is refused
 // with false.
 func (w *VerdictWriter) Put(i int, x Ext, v []byte) bool {
-	if x >= numExts || !w.openExt(i) {
+	if x >= numExts || !w.openExt(i, numExts) {
 		return false
 	}
+	return w.put(i, x, v)
+}
+
+// PutOnly gives record i the one extension x, with a table no longer than that
+// needs. Put for the same record is refused behind it.
+func (w *VerdictWriter) PutOnly(i int, x Ext, v []byte) bool {
+	if x >= numExts || w.open == i+1 || !w.openExt(i, int(x)+1) {
+		return false
+	}
+	w.sealed = true
+	return w.put(i, x, v)
+}
+
+func (w *VerdictWriter) put(i int, x Ext, v []byte) bool {
 	if x == ExtPublishes { // records are aligned
 		w.buf = pad(w.buf, w.base)
 	}
@@ -188,21 +204,23 @@ func (w *VerdictWriter) PutFlags(i int, mask, value Flags) bool {
 // Block is the verdict block, valid until the writer's next call.
 func (w *VerdictWriter) Block() []byte { return w.buf }
 
-// openExt makes sure that record i's extension table is the open one.
-func (w *VerdictWriter) openExt(i int) bool {
+// openExt makes sure that record i's extension table, of so many slots, is the open
+// one.
+func (w *VerdictWriter) openExt(i, slots int) bool {
 	if w.open == i+1 {
-		return true
+		return !w.sealed
 	}
 	if i < 0 || i >= w.n || i+1 < w.open {
 		return false
 	}
 	w.buf = pad(w.buf, 0)
-	w.base, w.open = len(w.buf), i+1
+	w.base, w.open, w.sealed = len(w.buf), i+1, false
 	var table [extHeadSize + numExts*SlotSize]byte
-	table[0] = numExts
-	w.buf = append(w.buf, table[:]...)
+	table[0] = byte(slots)
+	size := extHeadSize + slots*SlotSize
+	w.buf = append(w.buf, table[:size]...)
 	binary.LittleEndian.PutUint32(w.buf[i*VerdictSize+4:], uint32(w.base))
-	binary.LittleEndian.PutUint32(w.buf[i*VerdictSize+8:], uint32(len(table)))
+	binary.LittleEndian.PutUint32(w.buf[i*VerdictSize+8:], uint32(size))
 	return true
 }
 

@@ -70,10 +70,14 @@ func (i *Instance) launch(ctx context.Context) (*process, error) {
 		AutoMTLS:         true,
 		SkipHostEnv:      true,
 		StartTimeout:     i.t.cfg.StartTimeout,
-		Stderr:           &stderr{log: i.spec.Log},
-		SyncStderr:       &stderr{log: i.spec.Log}, // what a Go plugin prints once it serves
-		SyncStdout:       &stderr{log: i.spec.Log},
-		Logger:           hclog.NewNullLogger(),
+		GRPCDialOptions: []grpc.DialOption{
+			grpc.WithInitialWindowSize(contract.StreamWindow), grpc.WithInitialConnWindowSize(contract.StreamWindow),
+			grpc.WithReadBufferSize(contract.StreamBuffer), grpc.WithWriteBufferSize(contract.StreamBuffer),
+		},
+		Stderr:     &stderr{log: i.spec.Log},
+		SyncStderr: &stderr{log: i.spec.Log}, // what a Go plugin prints once it serves
+		SyncStdout: &stderr{log: i.spec.Log},
+		Logger:     hclog.NewNullLogger(),
 		RunnerFunc: func(_ hclog.Logger, like *exec.Cmd, _ string) (runner.Runner, error) {
 			cmd := i.img.command(i.spec.Name)
 			cmd.Env = like.Env
