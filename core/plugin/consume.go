@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,7 +14,6 @@ import (
 	"github.com/dunlinmq/dunlin/core/hook"
 	"github.com/dunlinmq/dunlin/core/journal"
 	"github.com/dunlinmq/dunlin/core/message"
-	"github.com/dunlinmq/dunlin/core/plugin/event"
 	"github.com/dunlinmq/dunlin/core/plugin/manifest"
 	"github.com/dunlinmq/dunlin/core/store/mem"
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
@@ -37,8 +35,9 @@ var errNoRoom = errors.New("the broker has no room for what the plugin publishes
 var errNotTaken = errors.New("the plugin has not taken the record")
 
 // consumer hands the records of a plugin's log to whatever version is current, one
-// frame at a time, and moves the cursor over what the plugin has done. The log
-// outlives the plugin and the broker.
+// frame at a time, and moves the cursor over what the plugin has done. While the
+// plugin works on a frame, what came of the one before is published and the next is
+// read. The log outlives the plugin and the broker.
 type consumer struct {
 	// Immutable.
 	plugin *loaded
@@ -55,10 +54,10 @@ type consumer struct {
 	recs [][]byte // guarded by mu; scratch of keep
 
 	// Owned by run.
-	frame  []byte
-	seqs   []uint64
+	lots   [2]lot
 	out    []*message.Message
-	failed int    // rounds in a row
+	slab   message.Slab
+	failed int    // frames in a row
 	seen   uint64 // the highest number that was handed over
 }
 
@@ -95,6 +94,9 @@ func (p *loaded) consume(h *manifest.Hook) {
 		return
 	}
 	c := &consumer{plugin: p, log: log, kick: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+	for i := range c.lots {
+		c.lots[i].over = make(chan struct{}, 1)
+	}
 	p.consumer.Store(c)
 	go c.run()
 }
@@ -154,12 +156,10 @@ func (c *consumer) run() {
 	defer pause.Stop()
 	wait := consumeRetry
 	for {
-		select {
-		case <-c.stop:
+		if c.stopping() {
 			return
-		default:
 		}
-		n, err := c.round()
+		n, err := c.frames()
 		if n > 0 {
 			c.failed, wait = 0, consumeRetry
 		}
@@ -186,123 +186,49 @@ func (c *consumer) run() {
 	}
 }
 
-// round hands one frame over and returns how many of its records were done.
-func (c *consumer) round() (int, error) {
-	v := c.plugin.acquire()
-	if v == nil {
-		return 0, nil
+func (c *consumer) stopping() bool {
+	select {
+	case <-c.stop:
+		return true
+	default:
+		return false
 	}
-	defer v.release()
-	h := v.hooks[contract.HookMessage]
-	if h == nil {
-		return 0, nil
-	}
-	if err := c.fill(min(consumeBatch, v.maxRecords)); err != nil || len(c.seqs) == 0 {
+}
+
+// frames hands frames over, each when the one before is done wholly, until there is
+// nothing more. It returns how many records were done and the cursor moved over.
+// After a failure it hands one over.
+func (c *consumer) frames() (n int, err error) {
+	cur, other := &c.lots[0], &c.lots[1]
+	other.reset()
+	cur.reset()
+	if err := c.fill(cur, 0); err != nil || len(cur.seqs) == 0 {
 		return 0, err
 	}
-	call := &Call{Hook: contract.HookMessage, Frame: c.frame, N: len(c.seqs), Key: 0}
-	cost := c.plugin.costOf(contract.HookMessage)
-	cost.records.Add(uint64(call.N))
-	start := cost.begin()
-	err := v.inst.Call(v.ctx, call)
-	cost.end(start)
-	done := 0
-	for done < call.N && err == nil {
-		d, fault := call.Verdict(done)
-		if fault != nil {
-			err = fault
-		} else if d.Action == contract.Deny {
-			err = fmt.Errorf("%w: %s", errNotTaken, d.Text())
-		} else {
-			done++
+	for {
+		begun := c.begin(cur)
+		m, err := c.settle(other) // while the plugin works
+		n += m
+		if err != nil || !begun {
+			if begun {
+				<-cur.over // and comes again, behind the other
+			}
+			return n, err
 		}
-	}
-	if err != nil && !errors.Is(err, errNotTaken) {
-		c.plugin.faults.Add(1)
-		cost.faults.Add(1)
-	}
-	if done == 0 && h.OnError == manifest.OnErrorDrop && call.N == 1 && c.failed >= consumeAlone+consumeGive-1 {
-		c.gone.Add(1)
-		c.plugin.log.Error("record given up", zap.Uint64("record", c.seqs[0]), zap.Error(err))
-		done, err = 1, nil
-	}
-	if done > 0 && !c.publish(v, call, done) {
-		return 0, errNoRoom
-	}
-	if done > 0 {
-		err = errors.Join(err, c.log.Ack(c.seqs[done-1]))
-	}
-	return done, err
-}
-
-// publish takes the messages of the first done verdicts into the publish pipeline.
-// What must survive of them is in the journal before the cursor moves, and the
-// journal keeps its order: a crash brings the record again or has its messages.
-// False: there was no room for one of QoS 1 or 2, so the records come again.
-func (c *consumer) publish(v *version, call *Call, done int) bool {
-	c.out = c.out[:0]
-	frame := call.Frame
-	for i := range done {
-		r, rest, err := contract.Split(frame)
-		if err != nil {
-			return true // it was made here
+		other.reset()
+		if c.failed == 0 {
+			err = c.fill(other, cur.last())
 		}
-		frame = rest
-		if d, fault := call.Verdict(i); fault == nil {
-			c.collect(d, r.Flags().Hops())
+		<-cur.over
+		if err = errors.Join(err, cur.err); err == nil && c.failed == 0 {
+			err = c.fill(other, max(cur.last(), other.last())) // what came meanwhile
 		}
-	}
-	if len(c.out) == 0 {
-		return true
-	}
-	defer clear(c.out)
-	if v.spec.Services.Publish == nil {
-		c.plugin.log.Error("messages not published: the manifest does not ask for the capability publish", zap.Int("messages", len(c.out)))
-		return true
-	}
-	return c.plugin.host.Publish(c.out) == 0
-}
-
-// collect appends the messages of a verdict. Above event.MaxHops they are counted
-// and left out.
-func (c *consumer) collect(d contract.Verdict, hops uint8) {
-	list, _ := d.Ext(contract.ExtPublishes)
-	for len(list) > 0 {
-		r, rest, err := contract.Split(list)
-		if err != nil {
-			return // the block was checked
+		if err != nil || len(other.seqs) == 0 || c.stopping() {
+			m, late := c.settle(cur)
+			return n + m, errors.Join(err, late)
 		}
-		list = rest
-		if hops >= event.MaxHops {
-			c.plugin.looped()
-			continue
-		}
-		c.out = append(c.out, event.Publication(r, c.plugin.name, hops, c.plugin.now()))
+		cur, other = other, cur
 	}
-}
-
-// fill reads the next records that are not done, at most limit; one alone after
-// several failures.
-func (c *consumer) fill(limit int) error {
-	if c.failed >= consumeAlone {
-		limit = 1
-	}
-	c.frame, c.seqs = c.frame[:0], c.seqs[:0]
-	err := c.log.Read(0, func(seq uint64, record []byte) bool {
-		if len(c.seqs) > 0 && len(c.frame)+len(record) > contract.MaxFrameBytes {
-			return false
-		}
-		c.frame, c.seqs = append(c.frame, record...), append(c.seqs, seq)
-		return len(c.seqs) < limit
-	})
-	for _, seq := range c.seqs {
-		if seq <= c.seen {
-			c.again.Add(1)
-		} else {
-			c.seen = seq
-		}
-	}
-	return err
 }
 
 // end stops the consumer. What is not done stays in the log. The call that runs is

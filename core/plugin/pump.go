@@ -152,7 +152,7 @@ func (o *outbox) put(record []byte, hops uint8, done func(error)) error {
 		o.plugin.looped()
 		return contract.ErrnoQuota
 	}
-	m := event.Publication(r, o.plugin.name, hops, o.plugin.now())
+	m := event.Publication(nil, r, event.Cause{From: o.plugin.name, Hops: hops, Now: o.plugin.now()})
 	q := o.pump
 	q.mu.Lock()
 	full := o.waiting >= maxPending || o.bytes+m.Size() > maxPendingBytes

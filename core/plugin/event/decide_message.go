@@ -58,17 +58,21 @@ var Publish = Ops[hook.PublishEvent]{
 // also appends the messages of a verdict's publish list, which is valid. Above
 // MaxHops they are counted and left out.
 func (a *Answer) also(to []*message.Message, list []byte, hops uint8) []*message.Message {
+	var slab *message.Slab // one message is made alone
 	for len(list) > 0 {
 		r, rest, err := contract.Split(list)
 		if err != nil {
 			return to
+		}
+		if slab == nil && len(rest) > 0 {
+			slab = &message.Slab{}
 		}
 		list = rest
 		if hops >= MaxHops {
 			a.Plugin.Looped()
 			continue
 		}
-		to = append(to, Publication(r, a.Plugin.Name, hops, a.Now))
+		to = append(to, Publication(slab, r, Cause{From: a.Plugin.Name, Hops: hops, Now: a.Now}))
 	}
 	return to
 }

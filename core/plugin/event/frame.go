@@ -228,15 +228,27 @@ func expiry(seconds uint32, now int64) int64 {
 	return now + int64(seconds)*int64(time.Second)
 }
 
+// Cause is what a plugin's message comes of.
+type Cause struct {
+	From string // the plugin
+	Hops uint8  // of what it answers
+	Now  int64  // Unix nanoseconds
+}
+
 // Publication makes a message of a publish record that contract.CheckPublish
-// accepted. hops is the count of what caused it.
-func Publication(r contract.Record, from string, hops uint8, now int64) *message.Message {
-	var s message.Slab
-	m := s.New(string(r.Slot(contract.SlotTopic)), r.Slot(contract.SlotPayload), r.Slot(contract.SlotProps))
+// accepted. s is where it is made together with others; nil: alone.
+func Publication(s *message.Slab, r contract.Record, c Cause) *message.Message {
+	topic, payload, props := r.Slot(contract.SlotTopic), r.Slot(contract.SlotPayload), packet.Props(r.Slot(contract.SlotProps))
+	var m *message.Message
+	if s == nil {
+		m = (&message.Message{Topic: string(topic), Payload: payload, Props: props}).Detach()
+	} else {
+		m = s.New(string(topic), payload, props)
+	}
 	m.QoS, m.Retain = r.Flags().QoS(), r.Flags().Has(contract.FlagRetain)
-	m.From, m.Origin, m.Hops, m.Time = from, message.OriginPlugin, hops+1, now
+	m.From, m.Origin, m.Hops, m.Time = c.From, message.OriginPlugin, c.Hops+1, c.Now
 	if sec, ok := r.Uint32(contract.SlotExpiry); ok {
-		m.Expiry = expiry(sec, now)
+		m.Expiry = expiry(sec, c.Now)
 	}
 	return m
 }
