@@ -74,6 +74,8 @@ type Flow struct {
 	QoS    byte
 	Retain bool
 	Size   int // bytes of a payload; Stamp or more are measured
+	// Payload is what Pub publishes, as it is and without a stamp; nil: Size bytes.
+	Payload []byte
 	// Window is how many messages a publisher has under way at once (sent and not
 	// yet received, for Pub not yet acknowledged); 0: 100. Pub with QoS 0 has none.
 	Window int
@@ -125,6 +127,8 @@ func (c *Config) prepare() error {
 	bad(c.Target.Port < 1 || c.Target.Port > 65535, "port %d: 1 to 65535 are possible", c.Target.Port)
 	bad(n.Version < packet.V31 || n.Version > packet.V50, "protocol version %d: 3 (3.1), 4 (3.1.1) and 5 are known", n.Version)
 	bad(f.QoS > 2, "QoS %d: 0, 1 and 2 are possible", f.QoS)
+	bad(f.Payload != nil && c.Kind != Pub, "%s makes its payloads itself", c.Kind)
+	bad(len(f.Payload) > MaxSize, "payload of %d bytes: up to %d are possible", len(f.Payload), MaxSize)
 	bad(f.Size < 0 || f.Size > MaxSize, "payload of %d bytes: 0 to %d are possible", f.Size, MaxSize)
 	bad(f.Window < 0 || f.Window > MaxWindow, "window of %d messages: 1 to %d are possible", f.Window, MaxWindow)
 	bad(!(f.Rate >= 0 && f.Rate <= MaxRate), "%v messages a second: 0 to %.0f are possible", f.Rate, MaxRate)

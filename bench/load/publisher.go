@@ -1,6 +1,7 @@
 package load
 
 import (
+	"bytes"
 	"math/bits"
 	"time"
 
@@ -35,13 +36,13 @@ type publisher struct {
 // newPublisher encodes the message of c once.
 func newPublisher(c *client, index uint32, topic string) *publisher {
 	f := &c.worker.run.cfg.Flow
-	out := &packet.PublishOut{Topic: topic, QoS: f.QoS, Retain: f.Retain, Payload: make([]byte, f.Size), PacketID: 1}
-	for i := range out.Payload {
-		out.Payload[i] = 'x'
+	out := &packet.PublishOut{Topic: topic, QoS: f.QoS, Retain: f.Retain, Payload: f.Payload, PacketID: 1}
+	if f.Payload == nil {
+		out.Payload = bytes.Repeat([]byte("x"), f.Size)
 	}
 	p := &publisher{client: c, index: index, window: f.Window, fan: 1}
 	p.packet = packet.AppendPublish(nil, c.worker.run.cfg.Clients.Version, out)
-	if f.Size >= Stamp {
+	if f.Payload == nil && f.Size >= Stamp {
 		p.stampAt = len(p.packet) - f.Size
 	}
 	if f.QoS > 0 {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,6 +27,7 @@ type benchOptions struct {
 	cacert, cert, key  string
 	ifaddr             []string
 	qos                int
+	message            string
 	keepalive          uint16
 	clean              bool
 }
@@ -65,6 +67,7 @@ func (o *benchOptions) flags(cmd *cobra.Command) {
 	}
 	if k == load.Pub {
 		f.BoolVarP(&flow.Retain, "retain", "r", false, "publish retained messages")
+		f.StringVarP(&o.message, "message", "m", "", "the payload, or template:// and the file that has it; over -s")
 	}
 	if k == load.Fan {
 		f.BoolVar(&flow.In, "in", false, "many publishers to one subscriber instead of one to many")
@@ -117,6 +120,15 @@ func (o *benchOptions) settle(f *pflag.FlagSet) error {
 	c := &o.cfg
 	var ok bool
 	var faults []error
+	if f.Changed("message") {
+		c.Flow.Payload = []byte(o.message)
+		if file, ok := strings.CutPrefix(o.message, "template://"); ok {
+			var err error
+			if c.Flow.Payload, err = os.ReadFile(file); err != nil {
+				faults = append(faults, fmt.Errorf("--message: %w", err))
+			}
+		}
+	}
 	if c.Clients.Version, ok = load.Speaks(o.version); !ok {
 		faults = append(faults, fmt.Errorf("-V %s is none of 3.1, 3.1.1, 5.0", o.version))
 	}
