@@ -103,6 +103,7 @@ func (b *batch) chain() {
 		tx.Event = republished(l.m)
 		tx.Publish = func(m rules.Message) error { return b.publish(m, l.depth+1) }
 		b.engine.rules.Message(&tx, l.m.Topic, l.m.Rule, &b.engine.scratch)
+		b.tx.Bytes = tx.Bytes
 	}
 	clear(b.next)
 	b.next = b.next[:0]

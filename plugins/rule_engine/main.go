@@ -172,11 +172,22 @@ func (e *Engine) SaveState() []byte {
 // RestoreState has nothing to take over: all is on the disk.
 func (e *Engine) RestoreState([]byte) error { return nil }
 
+// mostBytes is what is kept of the memory of payloads.
+const mostBytes = 1 << 20
+
+// ready begins the event of source: what the one before has published is gone.
+func (e *Engine) ready() {
+	tx := &e.batch.tx
+	e.also, tx.Event, tx.Bytes = e.also[:0], &e.source, tx.Bytes[:0]
+	if cap(tx.Bytes) > mostBytes {
+		tx.Bytes = nil
+	}
+}
+
 // OnMessage runs the rules of a topic.
 func (e *Engine) OnMessage(m *sdk.MessageEvent) sdk.Verdict {
 	e.source.Set(event.Message, m.Record())
-	e.also = e.also[:0]
-	e.batch.tx.Event = &e.source
+	e.ready()
 	e.rules.Message(&e.batch.tx, e.source.Topic(), "", &e.scratch)
 	e.batch.chain()
 	if len(e.also) == 0 {
@@ -191,8 +202,7 @@ func (e *Engine) AfterFrame() error { return e.batch.commit() }
 // observed runs the rules of an event; what they publish leaves at once.
 func (e *Engine) observed(name string, rec contract.Record) {
 	e.source.Set(name, rec)
-	e.also = e.also[:0]
-	e.batch.tx.Event = &e.source
+	e.ready()
 	e.rules.Event(&e.batch.tx, name, &e.scratch)
 	e.batch.chain()
 	for _, m := range e.also {

@@ -160,6 +160,17 @@ func TestCommandFaults(t *testing.T) {
 	}
 }
 
+// TestMessagesCostFewAllocations: a frame's messages share what they need.
+func TestMessagesCostFewAllocations(t *testing.T) {
+	_, r, _ := engine(t, "[rule.hot]\nsql = '''SELECT payload.temp as t FROM \"s/#\" WHERE t > 30'''\n[[rule.hot.action]]\nname = \"republish\"\nparams = { target_topic = \"hot\", payload_tmpl = \"${t}\" }\n")
+	const n = 512
+	f := frame(n, "s/1", `{"temp": 31.5, "unit": "C", "room": "kitchen"}`)
+	r.Frame(f, n)
+	if got := testing.AllocsPerRun(20, func() { r.Frame(f, n) }); got > n/16 {
+		t.Errorf("%v allocations for %d messages", got, n)
+	}
+}
+
 // BenchmarkRepublish is the plugin's work for a message that a rule republishes: the
 // frame is read, the statement evaluated, the answer written.
 func BenchmarkRepublish(b *testing.B) {

@@ -147,7 +147,10 @@ func (r *repub) Do(tx *rules.Tx, row *sql.Map) error {
 		return fmt.Errorf("target_topic: %w", err)
 	}
 	retain := r.retain.Text(row)
+	start := len(tx.Bytes)
+	tx.Bytes = r.payload.Append(tx.Bytes, row)
+	end := len(tx.Bytes)
 	return tx.Publish(rules.Message{
-		Topic: name, Payload: r.payload.Append(nil, row), QoS: qos, Retain: retain == "true" || retain == "1", Rule: r.rule,
+		Topic: name, Payload: tx.Bytes[start:end:end], QoS: qos, Retain: retain == "true" || retain == "1", Rule: r.rule,
 	})
 }

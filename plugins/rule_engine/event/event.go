@@ -36,21 +36,19 @@ var Hooks = map[string]contract.Hook{
 	MessageDropped: contract.HookDropped, DeliveryDropped: contract.HookDropped,
 }
 
-// Source is one event. What it returns are parts of one string, made once, so that
-// rows may keep them. It belongs to one goroutine and is used again.
+// Source is one event. The texts that it returns are parts of the record. It belongs
+// to one goroutine and is used again.
 type Source struct {
 	name string // of the event
 	rec  contract.Record
-	text string // the record's bytes
-	raw  []byte
 
 	rule string // whose row it is: metadata
 }
 
-// Set makes s the event of a record. Name is one of the constants.
-func (s *Source) Set(name string, rec contract.Record) {
-	s.name, s.rec, s.raw, s.text = name, rec, rec.Raw(), ""
-}
+// Set makes s the event of a record, whose bytes must not change as long as
+// something of the event is in use: a process never writes to a frame that it has
+// received. Name is one of the constants.
+func (s *Source) Set(name string, rec contract.Record) { s.name, s.rec = name, rec }
 
 // For names the rule that is run: metadata.rule_id.
 func (s *Source) For(rule string) { s.rule = rule }
@@ -58,18 +56,7 @@ func (s *Source) For(rule string) { s.rule = rule }
 // slot is a slot as text.
 func (s *Source) slot(k contract.Slot) (string, bool) {
 	b, ok := s.rec.Lookup(k)
-	if !ok {
-		return "", false
-	}
-	if s.text == "" {
-		s.text = string(s.raw)
-	}
-	if len(b) == 0 {
-		return "", true
-	}
-	// b lies in raw, so its copy lies at the same place of text.
-	at := uintptr(unsafe.Pointer(unsafe.SliceData(b))) - uintptr(unsafe.Pointer(unsafe.SliceData(s.raw)))
-	return s.text[at : at+uintptr(len(b))], true
+	return unsafe.String(unsafe.SliceData(b), len(b)), ok
 }
 
 func (s *Source) string(k contract.Slot) sql.Value {

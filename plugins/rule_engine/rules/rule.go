@@ -33,8 +33,8 @@ type ActionSpec struct {
 
 // Action does something with a row. Safe for concurrent use.
 type Action interface {
-	// Do is given the row, which it may keep but not change. It must not wait for
-	// the outside: what takes time goes into a queue of the transaction.
+	// Do is given the row, which it may neither keep nor change. It must not wait
+	// for the outside: what takes time goes into a queue of the transaction.
 	Do(tx *Tx, row *sql.Map) error
 }
 
@@ -55,12 +55,15 @@ type Tx struct {
 	Publish func(m Message) error
 	// Event is the event whose row it is.
 	Event Event
+	// Bytes is memory for what messages say; it is used again when the event's
+	// messages are on their way.
+	Bytes []byte
 }
 
 // Message is what an action publishes.
 type Message struct {
 	Topic   string
-	Payload []byte
+	Payload []byte // a part of Tx.Bytes
 	QoS     byte
 	Retain  bool
 	Rule    string // whose action it is: the guard against loops

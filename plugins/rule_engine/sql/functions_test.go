@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unsafe"
 )
 
 // Each expression and what it yields, as JSON. The values are those of EMQ X 4's
@@ -160,3 +161,33 @@ func TestStoreIsBounded(t *testing.T) {
 		t.Errorf("after a deletion: %v", err)
 	}
 }
+
+// TestStoreKeepsItsOwn: what is stored does not change with the event that it came of.
+func TestStoreKeepsItsOwn(t *testing.T) {
+	q, err := Compile(`SELECT kv_store_put('k', payload.a) as x, kv_store_put('l', map_get('a', payload)) as y FROM "t"`, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	get, err := Compile(`SELECT kv_store_get('k') as k, kv_store_get('l') as l FROM "t"`, Options{Store: storeOf(q)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload := []byte(`{"a": {"b": ["text", "more"], "c": "d"}}`)
+	var r Result
+	if err := q.Eval(Row{ColPayload: StringOf(unsafe.String(&payload[0], len(payload)))}, &r); err != nil {
+		t.Fatal(err)
+	}
+	for i := range payload {
+		payload[i] = 'x'
+	}
+	if err := get.Eval(Row{}, &r); err != nil {
+		t.Fatal(err)
+	}
+	const want = `{"b":["text","more"],"c":"d"}`
+	if got := string(r.Rows[0].AppendJSON(nil)); got != `{"k":`+want+`,"l":`+want+`}` {
+		t.Errorf("kept %s", got)
+	}
+}
+
+// storeOf is the store of a query without one of its own.
+func storeOf(q *Query) *Store { return q.envs.Get().(*env).vars }

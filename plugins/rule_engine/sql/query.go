@@ -148,15 +148,40 @@ func (q *Query) tryEarly(st *statement) error {
 type Result struct {
 	// Matched tells whether WHERE held.
 	Matched bool
-	// Rows are the selected fields: one of SELECT, any number of FOREACH. They are
-	// the caller's.
+	// Rows are the selected fields: one of SELECT, any number of FOREACH. They hold
+	// until the next Eval into the same Result.
 	Rows []*Map
+
+	maps []*Map // the rows' memory
+	used int    // of maps
 }
 
-// Eval runs the statement on an event and fills r, whose Rows are appended to
-// and may be used again. An error is a fault of the rule on this event.
+// row is an empty row.
+func (r *Result) row() *Map {
+	if r.used == len(r.maps) {
+		r.maps = append(r.maps, &Map{})
+	}
+	m := r.maps[r.used]
+	m.reset()
+	r.used++
+	return m
+}
+
+// mostMaps is how many rows keep their memory.
+const mostMaps = 64
+
+func (r *Result) reset() {
+	if len(r.maps) > mostMaps {
+		r.maps = nil
+	}
+	clear(r.Rows)
+	r.Matched, r.Rows, r.used = false, r.Rows[:0], 0
+}
+
+// Eval runs the statement on an event and fills r, which is used again. An error is
+// a fault of the rule on this event.
 func (q *Query) Eval(src Source, r *Result) error {
-	r.Matched, r.Rows = false, r.Rows[:0]
+	r.reset()
 	e := q.envs.Get().(*env)
 	e.begin(src, q.slots)
 	err := q.run(e, r)
@@ -171,7 +196,7 @@ func (q *Query) run(e *env, r *Result) error {
 			return err
 		}
 	}
-	row := &Map{keys: make([]string, 0, len(q.fields)), vals: make([]Value, 0, len(q.fields))}
+	row := r.row()
 	if err := assign(e, q.fields, row); err != nil {
 		return err
 	}
@@ -220,7 +245,7 @@ func (q *Query) each(e *env, items []Value, row *Map, r *Result) error {
 				continue
 			}
 		}
-		out := &Map{}
+		out := r.row()
 		if q.do != nil {
 			if err := assign(e, q.do, out); err != nil {
 				return err

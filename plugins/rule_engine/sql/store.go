@@ -36,7 +36,7 @@ func (s *Store) put(k string, v Value) error {
 	if _, ok := s.vals[k]; !ok && len(s.vals) >= s.most {
 		return errorf("the store is full: %d keys", s.most)
 	}
-	s.vals[k] = v
+	s.vals[k] = v.own() // not parts of the event
 	return nil
 }
 

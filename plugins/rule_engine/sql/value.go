@@ -3,6 +3,7 @@ package sql
 import (
 	"math"
 	"strconv"
+	"strings"
 )
 
 // Kind is the type of a Value.
@@ -35,7 +36,8 @@ var kindNames = [...]string{"undefined", "integer", "float", "null", "boolean", 
 func (k Kind) String() string { return kindNames[k] }
 
 // Value is what an expression yields. The zero Value is undefined. Values are
-// immutable: who changes a map or an array copies it first.
+// immutable: who changes a map or an array copies it first. Texts may be parts of
+// the event's: who keeps them for longer copies them too.
 type Value struct {
 	kind Kind
 	num  int64 // Int; Float: its bits; Bool: 0 or 1
@@ -158,18 +160,58 @@ func (v Value) Text() string {
 	return v.atomText()
 }
 
+// AppendText appends what Text is.
+func (v Value) AppendText(dst []byte) []byte {
+	switch v.kind {
+	case String:
+		return append(dst, v.str...)
+	case Int:
+		return strconv.AppendInt(dst, v.num, 10)
+	case Float:
+		return appendDecimals(dst, v.Float(), 10)
+	case Object, Array:
+		return AppendJSON(dst, v)
+	}
+	return append(dst, v.atomText()...)
+}
+
 // FormatFloat is f with at most digits decimals and at least one, without zeros
 // at the end, as Erlang's compact form.
-func FormatFloat(f float64, digits int) string {
-	s := strconv.FormatFloat(f, 'f', digits, 64)
+func FormatFloat(f float64, digits int) string { return string(appendDecimals(nil, f, digits)) }
+
+func appendDecimals(dst []byte, f float64, digits int) []byte {
+	start := len(dst)
+	dst = strconv.AppendFloat(dst, f, 'f', digits, 64)
 	if digits == 0 {
-		return s
+		return dst
 	}
-	end := len(s)
-	for end > 2 && s[end-1] == '0' && s[end-2] != '.' {
+	end := len(dst)
+	for end > start+2 && dst[end-1] == '0' && dst[end-2] != '.' {
 		end--
 	}
-	return s[:end]
+	return dst[:end]
+}
+
+// own is v with texts of its own: for what is kept longer than the event.
+func (v Value) own() Value {
+	v.str = strings.Clone(v.str)
+	switch v.kind {
+	case Array:
+		items := make([]Value, len(v.ref.items))
+		for i, item := range v.ref.items {
+			items[i] = item.own()
+		}
+		return ArrayOf(items)
+	case Object:
+		m := v.ref.m.Clone()
+		m.index = nil
+		for i := range m.keys {
+			m.keys[i], m.vals[i] = strings.Clone(m.keys[i]), m.vals[i].own()
+		}
+		m.reindex()
+		return ObjectOf(m)
+	}
+	return v
 }
 
 // Map is an object: keys and values in the order in which they came. The zero
@@ -226,12 +268,27 @@ func (m *Map) Set(key string, v Value) {
 	switch {
 	case m.index != nil:
 		m.index[key] = len(m.keys) - 1
-	case len(m.keys) > indexFrom:
-		m.index = make(map[string]int, 2*len(m.keys))
-		for i, k := range m.keys {
-			m.index[k] = i
-		}
+	default:
+		m.reindex()
 	}
+}
+
+// reindex makes the index that a map of many keys has.
+func (m *Map) reindex() {
+	if len(m.keys) <= indexFrom {
+		return
+	}
+	m.index = make(map[string]int, 2*len(m.keys))
+	for i, k := range m.keys {
+		m.index[k] = i
+	}
+}
+
+// reset empties m and keeps its memory.
+func (m *Map) reset() {
+	clear(m.vals)
+	clear(m.keys)
+	m.keys, m.vals, m.index = m.keys[:0], m.vals[:0], nil
 }
 
 // Clone is a copy that may be changed; the values are shared.

@@ -110,8 +110,11 @@ func ParsePath(s string) (*Path, error) {
 
 // Get is what lies there; undefined if there is nothing.
 func (p *Path) Get(row *sql.Map) sql.Value {
-	v := sql.ObjectOf(row)
-	for _, k := range p.keys {
+	if len(p.keys) == 0 {
+		return sql.ObjectOf(row)
+	}
+	v := row.Get(p.keys[0].name) // a path begins with a name
+	for _, k := range p.keys[1:] {
 		if k.index == 0 {
 			m := v.Map()
 			if m == nil {
@@ -145,13 +148,7 @@ func (t *Template) Append(dst []byte, row *sql.Map) []byte {
 			dst = append(dst, p.text...)
 			continue
 		}
-		v := p.path.Get(row)
-		switch v.Kind() {
-		case sql.Object, sql.Array:
-			dst = sql.AppendJSON(dst, v)
-		default:
-			dst = append(dst, v.Text()...)
-		}
+		dst = p.path.Get(row).AppendText(dst)
 	}
 	return dst
 }
