@@ -16,6 +16,7 @@ TEST_TIMEOUT ?= 20m
 # Packages under test; `make test PKG=./core/session/...` narrows it.
 PKG ?= ./...
 
+comma := ,
 EXE := $(shell $(GO) env GOEXE)
 
 .PHONY: all
@@ -83,6 +84,11 @@ bench-hostile: plugins ## attack a broker by its plugins, and reload every plugi
 bench-durable: build ## durable QoS 1 in the three modes beside mosquitto, backlogs, and the recovery of 100,000 sessions with a million messages
 	$(GO) run ./bench/durable -dunlin $(BUILD)/dunlin$(EXE)
 	$(GO) test -run '^$$' -bench BenchmarkRecover -benchtime 3x ./core/registry -recover-sessions 100000
+
+.PHONY: bench-rules
+bench-rules: build ## messages a second that a rule matches and republishes, through a whole broker (RATES=, MESSAGES=, OTHER=)
+	$(GO) run ./bench/rules -dunlin $(BUILD)/dunlin$(EXE) -plugins $(BUILD)/plugins -messages $(or $(MESSAGES),2000000) \
+		-rates $(or $(RATES),50000$(comma)100000$(comma)200000$(comma)300000$(comma)0) -other $(or $(OTHER),0)
 
 .PHONY: generate
 generate: ## regenerate code and documents; needs protoc

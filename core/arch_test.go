@@ -62,6 +62,7 @@ var depth = map[string]int{
 	"bench/load":    1, // a client: of the broker it knows the codec
 	"bench/durable": 2, // what that measures, of brokers that keep
 	"bench/bridge":  2, // and of what goes from one broker to another
+	"bench/rules":   2, // and of rules, through a broker
 	"bench/compare": 7,
 }
 

@@ -263,6 +263,26 @@ params = { target_topic = "out", target_qos = 1 }
 	}
 }
 
+// TestRulesUnderLoad: under as much as comes, each message is matched once, and the
+// rule's own come to whoever subscribes.
+func TestRulesUnderLoad(t *testing.T) {
+	t.Parallel()
+	b := start(t, ruleFiles(t, map[string]string{"hot.toml": hotRule}))
+	c := b.dial(v5)
+	c.connect("watch")
+	c.subscribe("seen", 1)
+	r := b.bench("tcp:external", `pub -c 3 -t s/%i -q 1 -I 0 --warm 0s -L 2000 -m {"temp":31.5}`)
+	if r.Acked == 0 || r.Acked != r.Sent {
+		t.Fatalf("%+v", r)
+	}
+	for range r.Acked {
+		c.expect("seen", "31.5")
+	}
+	b.eventually("each is counted once", func() bool {
+		return strings.Contains(b.ctl("rules", "show", "hot", "-o", "json"), fmt.Sprintf(`"matched": %d`, r.Acked))
+	})
+}
+
 // TestRulesByCtl: what commands make is in force at once, is in files, and survives
 // kill -9 of the broker; files of people are theirs; secrets are shown to nobody;
 // counters count.
