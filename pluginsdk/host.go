@@ -87,6 +87,14 @@ func RemoveMetric(name string) error {
 // dynamic; [ErrInvalid]: a bad filter; [ErrQuota]: more than contract.MaxWanted.
 func Want(h contract.Hook, filters []string) error { return hostWant(h, filters) }
 
+// Refuse says for which topics a plugin of the hook message has no room now: messages
+// to them are refused to their publishers, with 0x97 where they have QoS 1 or 2, until
+// another list takes the place of this one. Others go on: it is for a plugin that
+// keeps messages for several destinations of which one is full. It may be called by
+// any goroutine. Processes only, once the broker has opened the stream; errors as
+// those of Want.
+func Refuse(h contract.Hook, filters []string) error { return hostRefuse(h, filters) }
+
 // DataDir is a directory of the plugin's own that outlives the process and the
 // broker, with mode 0700; a plugin keeps there what must not be lost. "" for a
 // module. It is known from Configure on. While a reload hands over, the old

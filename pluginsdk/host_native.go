@@ -52,6 +52,15 @@ func hostWant(h contract.Hook, filters []string) error {
 		wanted[h] = slices.Clone(filters)
 		return nil
 	}
+	return hostFilters(contract.CallWant, h, filters)
+}
+
+func hostRefuse(h contract.Hook, filters []string) error {
+	return hostFilters(contract.CallRefuse, h, filters)
+}
+
+// hostFilters makes a call whose data is a list of filters.
+func hostFilters(call contract.Call, h contract.Hook, filters []string) error {
 	var list []byte
 	for _, f := range filters {
 		if len(f) > 65535 {
@@ -59,7 +68,7 @@ func hostWant(h contract.Hook, filters []string) error {
 		}
 		list = contract.AppendFilter(list, f)
 	}
-	return errnoOf(int32(hostCall(contract.HostCall{Call: contract.CallWant, Record: uint32(h), Data: list})))
+	return errnoOf(int32(hostCall(contract.HostCall{Call: call, Record: uint32(h), Data: list})))
 }
 
 func hostCall(c contract.HostCall) int64 {

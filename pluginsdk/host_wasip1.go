@@ -67,3 +67,5 @@ func hostMetricNamed(name string, kind int32, v float64) int32 {
 }
 
 func hostWant(contract.Hook, []string) error { return ErrDenied }
+
+func hostRefuse(contract.Hook, []string) error { return ErrDenied }

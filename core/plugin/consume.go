@@ -117,8 +117,12 @@ func (p *loaded) keep(es []hook.ConsumeEvent) {
 	defer c.mu.Unlock()
 	sizes := c.recs[:0]
 	for i := range es {
-		if h.Consumes(&p.party, es[i].Client, es[i].Msg) {
-			h.Message(&a.enc, es[i].Client, es[i].Msg)
+		switch e := &es[i]; {
+		case !h.Consumes(&p.party, e.Client, e.Msg):
+		case h.Refuses(e.Msg):
+			c.refuse(e, cursor.ErrFull)
+		default:
+			h.Message(&a.enc, e.Client, e.Msg)
 			a.at = append(a.at, i)
 		}
 	}
@@ -135,18 +139,24 @@ func (p *loaded) keep(es []hook.ConsumeEvent) {
 	clear(c.recs)
 	for _, i := range a.at {
 		e := &es[i]
-		switch {
-		case err == nil:
+		if err == nil {
 			e.Kept = true
-		case e.Msg.QoS == 0:
-			c.missed.Add(1)
-		default:
-			e.Verdict, e.Reason = hook.Deny, journal.Refusal(err)
+		} else {
+			c.refuse(e, err)
 		}
 	}
 	if err != nil {
 		p.log.Warn("messages not kept for the plugin", zap.Int("messages", len(a.at)), zap.Error(err))
 	}
+}
+
+// refuse leaves a message out of the log and tells its publisher.
+func (c *consumer) refuse(e *hook.ConsumeEvent, why error) {
+	if e.Msg.QoS == 0 {
+		c.missed.Add(1)
+		return
+	}
+	e.Verdict, e.Reason = hook.Deny, journal.Refusal(why)
 }
 
 // run hands the log over until stop.

@@ -50,6 +50,14 @@ func (k *keys) live(key string) (keyed, bool) {
 	return v, ok
 }
 
+// has tells whether there is a value at key.
+func (k *keys) has(key string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	_, ok := k.live(key)
+	return ok
+}
+
 // remove takes key out. mu is held.
 func (k *keys) remove(key string) {
 	if v, ok := k.values[key]; ok {

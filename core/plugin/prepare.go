@@ -43,7 +43,7 @@ func (h *host) prepare(ctx context.Context, pl *loaded, services Services) (*pre
 	if t == nil {
 		return nil, fmt.Errorf("%s: this broker runs no plugins of kind %s", pkg.Path, pkg.Kind)
 	}
-	p := &prepared{kind: pkg.Kind, vouched: pkg.Vouched, files: files(pkg), transport: t, hooks: pkg.Hooks, wants: wants{}}
+	p := &prepared{kind: pkg.Kind, vouched: pkg.Vouched, files: files(pkg), transport: t, hooks: pkg.Hooks, wants: wants{map[contract.Hook]*event.Wanted{}, &event.Wanted{}}}
 	if err := p.check(); err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (h *host) prepare(ctx context.Context, pl *loaded, services Services) (*pre
 	}
 	for _, h := range pkg.Hooks {
 		if k, ok := contract.ParseHook(h.Name); ok && h.Dynamic {
-			p.wants[k] = &event.Wanted{}
+			p.wants.of[k] = &event.Wanted{}
 		}
 	}
 	services.Cache, services.Wants = pl, p.wants
@@ -152,13 +152,14 @@ func (p *prepared) open(ctx context.Context) (*version, error) {
 		}
 		d := manifest.DefaultsOf(s.Hook)
 		scope := event.NewScope(&h)
-		scope.Wanted = p.wants[s.Hook]
+		scope.Wanted = p.wants.of[s.Hook]
 		v.hooks[s.Hook] = &event.Binding{
 			Hook: s.Hook, Fields: s.Fields, MaxPayload: s.MaxPayload,
 			Scope: scope, Subject: h.Subject, OnError: cmp.Or(h.OnError, d.OnError), Reason: d.Reason,
 		}
 		v.set = v.set.With(s.Hook)
 		if s.Hook == contract.HookMessage {
+			v.hooks[s.Hook].Refused = p.wants.refused
 			v.consumes = &p.hooks[i]
 		}
 	}

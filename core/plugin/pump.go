@@ -1,7 +1,11 @@
 package plugin
 
 import (
+	"slices"
 	"sync"
+	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/dunlinmq/dunlin/core/journal"
 	"github.com/dunlinmq/dunlin/core/message"
@@ -30,9 +34,19 @@ type pump struct {
 }
 
 type pending struct {
-	m    *message.Message
+	m    *message.Message // nil: only the key is removed
 	from *outbox
 	done func(error) // nil: nobody waits for it to be safe
+	key  string      // of publish once; "": none
+	ttl  time.Duration
+}
+
+// size is the bytes that p holds.
+func (p *pending) size() int {
+	if p.m == nil {
+		return len(p.key)
+	}
+	return p.m.Size()
 }
 
 func newPump(publish func([]*message.Message) int, j *journal.Journal) *pump {
@@ -45,7 +59,12 @@ func (q *pump) run(stop <-chan struct{}) {
 	for {
 		for ps := q.take(); len(ps) > 0; ps = q.take() {
 			for len(ps) > 0 {
-				n := min(len(ps), pumpBatch)
+				n := plain(ps)
+				if n == 0 {
+					q.once(ps[0])
+					ps = ps[1:]
+					continue
+				}
 				batch = batch[:0]
 				for _, p := range ps[:n] {
 					batch = append(batch, p.m)
@@ -63,6 +82,33 @@ func (q *pump) run(stop <-chan struct{}) {
 			}
 		}
 	}
+}
+
+// plain is how many of the first are published together: those without a key.
+func plain(ps []pending) int {
+	n := slices.IndexFunc(ps, func(p pending) bool { return p.key != "" })
+	if n < 0 {
+		n = len(ps)
+	}
+	return min(n, pumpBatch)
+}
+
+// once publishes a message unless its key is there, and sets the key behind it; without
+// a message it removes the key. A key space that is full lets the message come twice.
+func (q *pump) once(p pending) {
+	keys, refused := p.from.plugin.keys, 0
+	switch {
+	case p.m == nil:
+		_ = keys.Delete(p.key) // it need not be there
+	case !keys.has(p.key):
+		if refused = q.publish([]*message.Message{p.m}); refused > 0 {
+			break
+		}
+		if err := keys.Store(p.key, nil, p.ttl); err != nil {
+			p.from.plugin.log.Warn("a message that was published once is not remembered", zap.Error(err))
+		}
+	}
+	q.kept([]pending{p}, refused)
 }
 
 // kept tells those who wait that what was published is safe, when it is.
@@ -114,7 +160,7 @@ func (q *pump) take() []pending {
 	q.queue, q.spare = q.spare[:0], ps
 	for _, p := range ps {
 		p.from.waiting--
-		p.from.bytes -= p.m.Size()
+		p.from.bytes -= p.size()
 	}
 	return ps
 }
@@ -135,15 +181,29 @@ type outbox struct {
 }
 
 // Publish implements [Publisher].
-func (o *outbox) Publish(record []byte, hops uint8) error { return o.put(record, hops, nil) }
+func (o *outbox) Publish(record []byte, hops uint8) error { return o.put(record, hops, pending{}) }
 
 // PublishKept implements [Keeper].
 func (o *outbox) PublishKept(record []byte, hops uint8, done func(error)) error {
-	return o.put(record, hops, done)
+	return o.put(record, hops, pending{done: done})
+}
+
+// PublishOnce implements [Keeper].
+func (o *outbox) PublishOnce(key string, ttl time.Duration, record []byte, done func(error)) error {
+	p := pending{done: done, key: key, ttl: ttl}
+	switch {
+	case !o.plugin.keys.durable():
+		return contract.ErrnoDenied
+	case key == "" || len(key) > maxKey || ttl < 0:
+		return contract.ErrnoInvalid
+	case len(record) == 0:
+		return o.add(p)
+	}
+	return o.put(record, 0, p)
 }
 
 // put queues one publish record.
-func (o *outbox) put(record []byte, hops uint8, done func(error)) error {
+func (o *outbox) put(record []byte, hops uint8, p pending) error {
 	r, rest, err := contract.Split(record)
 	if err != nil || len(rest) > 0 || contract.CheckPublish(r) != nil {
 		return contract.ErrnoInvalid
@@ -152,14 +212,20 @@ func (o *outbox) put(record []byte, hops uint8, done func(error)) error {
 		o.plugin.looped()
 		return contract.ErrnoQuota
 	}
-	m := event.Publication(nil, r, event.Cause{From: o.plugin.name, Hops: hops, Now: o.plugin.now()})
+	p.m = event.Publication(nil, r, event.Cause{From: o.plugin.name, Hops: hops, Now: o.plugin.now()})
+	return o.add(p)
+}
+
+// add queues p.
+func (o *outbox) add(p pending) error {
+	p.from = o
 	q := o.pump
 	q.mu.Lock()
-	full := o.waiting >= maxPending || o.bytes+m.Size() > maxPendingBytes
+	full := o.waiting >= maxPending || o.bytes+p.size() > maxPendingBytes
 	if !full {
 		o.waiting++
-		o.bytes += m.Size()
-		q.queue = append(q.queue, pending{m, o, done})
+		o.bytes += p.size()
+		q.queue = append(q.queue, p)
 	}
 	q.mu.Unlock()
 	if full {

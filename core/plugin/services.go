@@ -48,6 +48,11 @@ type Keeper interface {
 	// session that had to keep it had no room, in which case it may have been taken in
 	// part. done must not block. With an error of its own it does not call done.
 	PublishKept(record []byte, hops uint8, done func(error)) error
+	// PublishOnce is PublishKept of a message that is published only if the plugin's
+	// durable key space has no value at key, which it has for ttl (0: for ever) from
+	// then on; done tells that both are safe. Without a record it removes the key.
+	// ErrnoDenied: the key space is not durable.
+	PublishOnce(key string, ttl time.Duration, record []byte, done func(error)) error
 }
 
 // KV is a plugin's own key space (capability "kv", or "kv:durable" for one that
@@ -104,16 +109,29 @@ type Wants interface {
 	// Want replaces the filters of a hook. ErrnoDenied: the manifest does not call
 	// the hook dynamic; ErrnoInvalid, ErrnoQuota: see event.Wanted.
 	Want(hook contract.Hook, filters []string) error
+	// Refuse replaces the filters of messages that the class consume refuses to their
+	// publishers, since the plugin has no room for them. Errors as those of Want.
+	Refuse(hook contract.Hook, filters []string) error
 }
 
 // wants implements Wants by the dynamic hooks of a version.
-type wants map[contract.Hook]*event.Wanted
+type wants struct {
+	of      map[contract.Hook]*event.Wanted
+	refused *event.Wanted // of the hook message
+}
 
 func (w wants) Want(k contract.Hook, filters []string) error {
-	if w[k] == nil {
+	if w.of[k] == nil {
 		return contract.ErrnoDenied
 	}
-	return w[k].Set(filters)
+	return w.of[k].Set(filters)
+}
+
+func (w wants) Refuse(k contract.Hook, filters []string) error {
+	if k != contract.HookMessage || w.of[k] == nil {
+		return contract.ErrnoDenied
+	}
+	return w.refused.Set(filters)
 }
 
 // Services is what the host grants one plugin. A nil service is not granted:

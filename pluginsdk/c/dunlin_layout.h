@@ -230,6 +230,8 @@
 #define DUNLIN_CALL_HASH_VERIFY 18 /* Seq id, Record length of the hash, Data hash, password */
 #define DUNLIN_CALL_METRIC_PUT 20 /* Seq kind, Arg float64 bits, Data name */
 #define DUNLIN_CALL_PUBLISH_KEPT 22 /* Data one publish record; the reply comes when it is safe */
+#define DUNLIN_CALL_REFUSE 28 /* Record number of the hook, Data filters, each with its length */
+#define DUNLIN_CALL_PUBLISH_ONCE 29 /* Record key length, Arg ttl_ms, Data key and one publish record, or only the key; the reply comes when it is safe */
 #define DUNLIN_CALL_SCHEDULE_PUT 24 /* Seq, Record, Arg milliseconds, Data u8 kind, topic; the reply's Result is the number */
 #define DUNLIN_CALL_SCHEDULE_CANCEL 25 /* Seq number */
 #define DUNLIN_CALL_SCHEDULE_LIST 26 /* Seq number, Arg due; the reply's Data is publish records */

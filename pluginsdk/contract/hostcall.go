@@ -34,6 +34,9 @@ const (
 
 	CallPublishKept Call = 22 // Data one publish record; the reply comes when it is safe
 
+	CallRefuse      Call = 28 // Record number of the hook, Data filters, each with its length
+	CallPublishOnce Call = 29 // Record key length, Arg ttl_ms, Data key and one publish record, or only the key; the reply comes when it is safe
+
 	CallSchedulePut    Call = 24 // Seq, Record, Arg milliseconds, Data u8 kind, topic; the reply's Result is the number
 	CallScheduleCancel Call = 25 // Seq number
 	CallScheduleList   Call = 26 // Seq number, Arg due; the reply's Data is publish records

@@ -266,6 +266,8 @@ const Call = Object.freeze({
   hashVerify: 18, // Seq id, Record length of the hash, Data hash, password
   metricPut: 20, // Seq kind, Arg float64 bits, Data name
   publishKept: 22, // Data one publish record; the reply comes when it is safe
+  refuse: 28, // Record number of the hook, Data filters, each with its length
+  publishOnce: 29, // Record key length, Arg ttl_ms, Data key and one publish record, or only the key; the reply comes when it is safe
   schedulePut: 24, // Seq, Record, Arg milliseconds, Data u8 kind, topic; the reply's Result is the number
   scheduleCancel: 25, // Seq number
   scheduleList: 26, // Seq number, Arg due; the reply's Data is publish records

@@ -76,6 +76,7 @@ type Binding struct {
 	Fields     contract.SlotMask
 	MaxPayload uint32 // bytes of a payload that the plugin sees; 0: all
 	Scope      Scope
+	Refused    *Wanted           // topics of messages that the class consume refuses; nil: none
 	Subject    string            // levels before the topic that access rules are asked about; "": none
 	OnError    manifest.OnError  // "": by QoS
 	Reason     packet.ReasonCode // of a refusal by OnError

@@ -13,12 +13,12 @@ import (
 
 // capabilities are the words under which host calls are counted, by call.
 var capabilities = [...]string{
-	contract.CallLog: "log", contract.CallPublish: "publish", contract.CallPublishKept: "publish",
+	contract.CallLog: "log", contract.CallPublish: "publish", contract.CallPublishKept: "publish", contract.CallPublishOnce: "publish",
 	contract.CallStorePut: "topicstore", contract.CallStoreDel: "topicstore", contract.CallStoreDeliver: "topicstore", contract.CallStoreCount: "topicstore",
 	contract.CallMetricAdd: "metric", contract.CallMetricPut: "metric",
 	contract.CallKVGet: "kv", contract.CallKVSet: "kv", contract.CallKVDel: "kv", contract.CallKVIncr: "kv", contract.CallKVCas: "kv",
 	contract.CallTimerSet: "timer", contract.CallResume: "pending", contract.CallHTTPStart: "http", contract.CallHashVerify: "hash",
-	contract.CallSessionGet: "session", contract.CallSessionKick: "session", contract.CallCacheForget: "cache", contract.CallWant: "want",
+	contract.CallSessionGet: "session", contract.CallSessionKick: "session", contract.CallCacheForget: "cache", contract.CallWant: "want", contract.CallRefuse: "want",
 	contract.CallSchedulePut: "schedule", contract.CallScheduleCancel: "schedule", contract.CallScheduleList: "schedule", contract.CallScheduleCount: "schedule",
 }
 

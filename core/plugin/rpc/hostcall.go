@@ -22,7 +22,7 @@ func (i *Instance) hostCall(p *process, f *pluginpb.Frame) {
 		return
 	}
 	i.host.count(c.Call)
-	if c.Call == contract.CallPublishKept {
+	if c.Call == contract.CallPublishKept || c.Call == contract.CallPublishOnce {
 		i.publishKept(p, f.GetSeq(), c)
 		return
 	}
@@ -73,7 +73,7 @@ func (i *Instance) serve(p *process, c contract.HostCall) (int64, []byte) {
 		}
 		s.Cache.Forget(string(c.Data))
 		return 0, nil
-	case contract.CallWant:
+	case contract.CallWant, contract.CallRefuse:
 		return i.want(c), nil
 	case contract.CallTimerSet, contract.CallHTTPStart, contract.CallHashVerify:
 		return i.desk(p, c), nil

@@ -56,6 +56,22 @@ func (s *services) Publish(record []byte, hops uint8) error {
 	return nil
 }
 
+func (s *services) PublishKept(record []byte, hops uint8, done func(error)) error {
+	done(s.Publish(record, hops))
+	return nil
+}
+
+func (s *services) PublishOnce(key string, ttl time.Duration, record []byte, done func(error)) error {
+	if key == "denied" {
+		return contract.ErrnoDenied
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.published = append(s.published, fmt.Sprintf("%s %s %d", key, ttl, min(len(record), 1)))
+	done(nil)
+	return nil
+}
+
 func (s *services) Add(name string, _ int32, v float64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -7,7 +7,7 @@ import (
 	"github.com/dunlinmq/dunlin/pluginsdk/contract/pluginpb"
 )
 
-// want replaces the filters of a dynamic hook.
+// want replaces the filters of a dynamic hook, or of what it refuses.
 func (i *Instance) want(c contract.HostCall) int64 {
 	if i.spec.Services.Wants == nil {
 		return denied
@@ -20,6 +20,9 @@ func (i *Instance) want(c contract.HostCall) int64 {
 	}
 	if read != len(c.Data) || c.Record > uint32(contract.MaxHook) {
 		return int64(contract.ErrnoInvalid)
+	}
+	if c.Call == contract.CallRefuse {
+		return errno(i.spec.Services.Wants.Refuse(contract.Hook(c.Record), filters))
 	}
 	return errno(i.spec.Services.Wants.Want(contract.Hook(c.Record), filters))
 }

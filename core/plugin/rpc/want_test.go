@@ -28,6 +28,16 @@ func (w *topics) Want(k contract.Hook, filters []string) error {
 	return nil
 }
 
+func (w *topics) Refuse(k contract.Hook, filters []string) error {
+	if k != contract.HookMessage {
+		return contract.ErrnoDenied
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.list = append(w.list, "refused "+strings.Join(filters, " "))
+	return nil
+}
+
 func (w *topics) all() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -53,6 +63,13 @@ func TestWants(t *testing.T) {
 	want = append(want, "publish b c/+")
 	if got := w.all(); !slices.Equal(got, want) {
 		t.Errorf("then it wants %q", got)
+	}
+	if got, err := r.ask("refuse 40 d/# e", "refuse 1 d"); err != nil || got[0] != "<nil>" || got[1] != "denied" {
+		t.Errorf("%q, %v", got, err)
+	}
+	want = append(want, "refused d/# e")
+	if got := w.all(); !slices.Equal(got, want) {
+		t.Errorf("then it refuses %q", got)
 	}
 	kill(t, r.pid())
 	eventually(t, "the next process wants the same", func() bool { return slices.Equal(w.all(), append(want, "publish a/#")) })

@@ -88,6 +88,13 @@ func (p *plug) OnPublish(e *sdk.MessageEvent) sdk.Verdict {
 		payload = []byte(sdk.DataDir() + " " + sdk.ConfigDir())
 	case bytes.HasPrefix(payload, []byte("want ")):
 		payload = fmt.Append(nil, sdk.Want(contract.HookPublish, strings.Fields(string(payload[5:]))))
+	case bytes.HasPrefix(payload, []byte("refuse ")):
+		f := strings.Fields(string(payload))
+		k, _ := strconv.Atoi(f[1])
+		payload = fmt.Append(nil, sdk.Refuse(contract.Hook(k), f[2:]))
+	case bytes.Equal(payload, []byte("once")):
+		m := sdk.Message{Topic: "from/plug", QoS: 2}
+		payload = fmt.Append(nil, sdk.PublishOnce("k", time.Hour, m)(), sdk.PublishOnce("denied", 0, m)(), sdk.PublishOnce("k", -time.Second, m)(), sdk.ForgetOnce("k")())
 	case bytes.Equal(payload, []byte("print")):
 		fmt.Fprintln(os.Stderr, "to stderr")
 		fmt.Println("to stdout")
