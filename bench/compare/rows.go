@@ -116,6 +116,9 @@ func rows() []row {
 		own(flow("QoS 1, MQTT 5.0", v5qos1)),
 		own(flow("QoS 0, TLS", ssl)),
 		own(flow("QoS 0, WebSocket", ws)),
+		amid(flow("QoS 0, 10 pairs", messages(load.P2P, 10, load.Flow{}))),
+		own(flow("10,000/s, 500 pairs", messages(load.P2P, 500, load.Flow{Rate: 10_000}))),
+		amid(flow("10,000/s, 500 pairs", messages(load.P2P, 500, load.Flow{Rate: 10_000}))),
 	}
 }
 
