@@ -9,6 +9,7 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/dunlinmq/dunlin/core/plugin"
 	"github.com/dunlinmq/dunlin/core/plugin/wasm/fuel"
@@ -26,6 +27,7 @@ type guest struct {
 	ctx    context.Context // carries the guest to host functions
 	mod    api.Module
 	mem    api.Memory
+	linear memory // behind mem
 	fuel   api.MutableGlobal
 	on     api.Function
 
@@ -70,7 +72,7 @@ func (e exitError) Error() string { return fmt.Sprintf("guest exited with code %
 // newGuest instantiates, initialises and configures a guest.
 func (p *Plugin) newGuest(number int) (g *guest, err error) {
 	g = &guest{p: p, number: number, id: p.born.Add(1)<<shardBits | uint64(number)}
-	g.ctx = &guestContext{context.Background(), g}
+	g.ctx = &guestContext{experimental.WithMemoryAllocator(context.Background(), &g.linear), g}
 	defer func() {
 		if err != nil {
 			g.close()
@@ -292,4 +294,5 @@ func (g *guest) close() {
 	if g.mod != nil {
 		_ = g.mod.Close(g.ctx)
 	}
+	g.linear.Free() // of a module that was refused half-way as well
 }
