@@ -29,6 +29,7 @@ func (p *Plugin) compile(ctx context.Context, code []byte) error {
 	}
 	p.compiled, p.built.compile = compiled, time.Since(began)
 	p.built.cached = len(before) > 0 && slices.Equal(before, p.t.kept())
+	dropBodies(compiled)
 	return nil
 }
 

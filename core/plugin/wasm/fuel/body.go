@@ -16,7 +16,8 @@ type frame struct {
 // stretches that are entered only at their start; when a stretch would lift
 // owed above UnitWork, a charge for both goes in front of it.
 type bodyRewriter struct {
-	charges int // over all functions
+	charges  int  // over all functions
+	segments bool // an instruction names a data segment
 
 	m       *rewriter
 	f       reader
@@ -136,9 +137,13 @@ func (b *bodyRewriter) immediates(at int, o opcode) {
 	case immMemory2:
 		f.zero()
 		f.zero()
-	case immIndexMem:
+	case immSegment:
+		f.u32()
+		b.segments = true
+	case immSegmentMem:
 		f.u32()
 		f.zero()
+		b.segments = true
 	case immI32:
 		f.signed(5)
 	case immI64:

@@ -91,7 +91,8 @@ type Error struct {
 func (e *Error) Error() string { return fmt.Sprintf("wasm offset %#x: %s", e.Offset, e.Msg) }
 
 // Rewrite returns module with fuel charges injected. Custom sections are
-// dropped: their offsets would be wrong, and the engine would parse them. The
+// dropped: their offsets would be wrong, and the engine would parse them. Data
+// segments side by side are joined, if no instruction can tell. The
 // result still needs the engine's validation; a module that is invalid before
 // the rewrite is refused or stays invalid. An error is an [*Error]; no input
 // makes Rewrite panic or allocate more than a small multiple of its length.
@@ -99,7 +100,7 @@ func Rewrite(module []byte, cfg Config) (out []byte, info *Info, err error) {
 	if cfg.TableElems == 0 || cfg.TableElems > maxTableElems {
 		cfg.TableElems = maxTableElems
 	}
-	m := &rewriter{r: reader{b: module}, cfg: cfg, info: &Info{}}
+	m := &rewriter{r: reader{b: module}, cfg: cfg, info: &Info{}, dataCount: -1}
 	defer func() {
 		if p := recover(); p != nil {
 			e, ok := p.(*Error)

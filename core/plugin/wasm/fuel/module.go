@@ -1,5 +1,7 @@
 package fuel
 
+import "slices"
+
 // Section ids in the order that WASM 2.0 asks for (data count before code).
 const (
 	secCustom, secType, secImport, secFunction   = 0, 1, 2, 3
@@ -39,6 +41,7 @@ type rewriter struct {
 	globals     uint32   // imported and defined: the counter's index; the depth is the next
 	globalDone  bool     // the counter is in out
 	exportDone  bool
+	dataCount   int // data segments that were announced; -1: none were, or they have come
 
 	body bodyRewriter
 }
@@ -68,6 +71,9 @@ func (m *rewriter) module() {
 	m.insertBefore(0)
 	if n := len(m.funcs); n != m.info.Functions {
 		m.r.failf(m.r.pos, "%d functions declared, %d defined", n, m.info.Functions)
+	}
+	if m.dataCount > 0 {
+		m.r.failf(m.r.pos, "%d data segments announced, none there", m.dataCount)
 	}
 }
 
@@ -107,8 +113,12 @@ func (m *rewriter) section(id byte, s reader) {
 		content = m.globalSection(&s)
 	case secExport:
 		content = m.exportSection(&s)
-	case secStart, secDataCount:
+	case secStart:
 		s.u32()
+	case secDataCount:
+		m.dataCount = int(s.u32())
+		s.end("section")
+		return // codeSection writes it if it is needed
 	case secElement:
 		for n := s.count(2); n > 0; n-- {
 			m.element(&s)
@@ -116,7 +126,7 @@ func (m *rewriter) section(id byte, s reader) {
 	case secCode:
 		content = m.codeSection(&s)
 	case secData:
-		m.dataSection(&s)
+		content = m.dataSection(&s)
 	}
 	s.end("section")
 	m.emit(id, content)
@@ -197,6 +207,11 @@ func (m *rewriter) importSection(s *reader) {
 		}
 		m.info.Imports = append(m.info.Imports, im)
 	}
+}
+
+// imports tells whether the module imports something of this kind.
+func (m *rewriter) imports(kind byte) bool {
+	return slices.ContainsFunc(m.info.Imports, func(i Import) bool { return i.Kind == kind })
 }
 
 func (m *rewriter) mutability(s *reader) {
@@ -345,22 +360,6 @@ func (m *rewriter) element(s *reader) {
 	}
 }
 
-func (m *rewriter) dataSection(s *reader) {
-	for n := s.count(2); n > 0; n-- {
-		at, flag := s.pos, s.u32()
-		if flag > 2 {
-			s.failf(at, "data segment of kind %d", flag)
-		}
-		if flag == 2 {
-			s.u32() // memory
-		}
-		if flag != 1 {
-			m.constExpr(s)
-		}
-		s.bytes(s.count(1))
-	}
-}
-
 func (m *rewriter) codeSection(s *reader) []byte {
 	at, n := s.pos, s.count(2)
 	if n != len(m.funcs) {
@@ -374,5 +373,8 @@ func (m *rewriter) codeSection(s *reader) []byte {
 		out = append(appendU32(out, uint32(len(fn))), fn...)
 	}
 	m.info.Functions, m.info.Charges = n, m.body.charges
+	if m.body.segments && m.dataCount >= 0 { // only what names segments needs their number
+		m.emit(secDataCount, appendU32(nil, uint32(m.dataCount)))
+	}
 	return out
 }

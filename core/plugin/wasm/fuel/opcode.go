@@ -4,30 +4,31 @@ package fuel
 type immediates byte
 
 const (
-	immUnknown   immediates = iota // the opcode is refused
-	immNone                        // nothing
-	immIndex                       // one index
-	immIndex2                      // two indices
-	immLocal                       // an index of a local, checked
-	immGlobal                      // an index of a global, checked
-	immMemarg                      // alignment and offset
-	immMemory                      // a memory index, which is 0
-	immMemory2                     // two of them
-	immIndexMem                    // an index, then a memory index
-	immI32                         // signed numbers
-	immI64                         //
-	immByte4                       // raw bytes
-	immByte8                       //
-	immByte16                      //
-	immLane                        // one byte
-	immMemLane                     // alignment, offset and one byte
-	immRefType                     // a reference type
-	immSelect                      // a vector of exactly one value type
-	immControl                     // handled by name in bodyRewriter
-	immKind      immediates = 0x1f // mask of the kind
-	immSizeMem   immediates = 0x20 // charged per 64 bytes
-	immSizeTable immediates = 0x40 // charged per 8 elements
-	immSizePage  immediates = 0x80 // charged per page
+	immUnknown    immediates = iota // the opcode is refused
+	immNone                         // nothing
+	immIndex                        // one index
+	immIndex2                       // two indices
+	immLocal                        // an index of a local, checked
+	immGlobal                       // an index of a global, checked
+	immMemarg                       // alignment and offset
+	immMemory                       // a memory index, which is 0
+	immMemory2                      // two of them
+	immSegment                      // the index of a data segment
+	immSegmentMem                   // the same, then a memory index
+	immI32                          // signed numbers
+	immI64                          //
+	immByte4                        // raw bytes
+	immByte8                        //
+	immByte16                       //
+	immLane                         // one byte
+	immMemLane                      // alignment, offset and one byte
+	immRefType                      // a reference type
+	immSelect                       // a vector of exactly one value type
+	immControl                      // handled by name in bodyRewriter
+	immKind       immediates = 0x1f // mask of the kind
+	immSizeMem    immediates = 0x20 // charged per 64 bytes
+	immSizeTable  immediates = 0x40 // charged per 8 elements
+	immSizePage   immediates = 0x80 // charged per page
 )
 
 // opcode is what the pass knows of one instruction.
@@ -96,8 +97,8 @@ func buildPlain() *[256]opcode {
 func buildMisc() *[18]opcode {
 	var t [18]opcode
 	span(t[:], 0, 7, opcode{immNone, 4}) // trunc_sat
-	t[8] = opcode{immIndexMem | immSizeMem, 8}
-	t[9] = opcode{immIndex, 2}
+	t[8] = opcode{immSegmentMem | immSizeMem, 8}
+	t[9] = opcode{immSegment, 2}
 	t[10] = opcode{immMemory2 | immSizeMem, 8}
 	t[11] = opcode{immMemory | immSizeMem, 8}
 	t[12] = opcode{immIndex2 | immSizeTable, 8}

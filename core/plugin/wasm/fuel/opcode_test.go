@@ -30,9 +30,9 @@ func rich(code ...byte) []byte {
 // operands are immediates for an opcode that make it valid in rich.
 func operands(o opcode) []byte {
 	switch o.imm & immKind {
-	case immIndex, immLocal, immGlobal, immMemory, immI32, immI64, immLane:
+	case immIndex, immSegment, immLocal, immGlobal, immMemory, immI32, immI64, immLane:
 		return []byte{0}
-	case immIndex2, immMemarg, immMemory2, immIndexMem:
+	case immIndex2, immMemarg, immMemory2, immSegmentMem:
 		return []byte{0, 0}
 	case immMemLane:
 		return []byte{0, 0, 0}
