@@ -33,6 +33,7 @@ var lifeVerbs = []verbTest{
 	{"restart", "is started successfully!", 0},
 	{"stop", "ok", 0},
 	{"stop", "no node answers", 5},
+	{"store dump", "", 0}, {"store dump --kind ban", "", 0}, {"store dump --kind sessions", "there is no such kind", 2}, {"store dump nowhere", "nowhere", 1},
 	{"version", "dunlin ", 0},
 	{"cert dev", "DEVELOPMENT ONLY", 0},
 	{"completion bash", "__start_dunlin", 0},

@@ -113,7 +113,7 @@ func (a *app) root() *cobra.Command {
 		panic(err) // the flag is defined above
 	}
 	root.AddCommand(a.foreground(), a.start(), a.stop(), a.restart(), a.console(), a.ping(), a.pid(), a.status(),
-		a.checkConfig(), a.showDirs(), a.cert(), a.version(), a.ctl(), a.plugin(), a.bench())
+		a.checkConfig(), a.offlineStore(), a.showDirs(), a.cert(), a.version(), a.ctl(), a.plugin(), a.bench())
 	a.describe(root)
 	return root
 }

@@ -24,6 +24,7 @@ var verbs = map[string]verb{
 	"status":       {example: "status -o json"},
 	"check-config": {example: "check-config --config new.toml"},
 	"dirs":         {example: "dirs"},
+	"store dump":   {example: "store dump --kind queued --client sensor-7"},
 	"cert dev":     {example: "cert dev --host broker.example.org"},
 	"version":      {example: "version"},
 

@@ -20,8 +20,9 @@ type banFile struct {
 	Bans    []Ban `json:"bans"`
 }
 
-// readBans reads the file of a banned list; one that is not there is empty.
-func readBans(file string) ([]Ban, error) {
+// ReadBans reads the file of a banned list; one that is not there is empty. The list
+// may have bans that are over.
+func ReadBans(file string) ([]Ban, error) {
 	if file == "" {
 		return nil, nil
 	}

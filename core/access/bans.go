@@ -75,7 +75,7 @@ func OpenBans(cfg BansConfig) (*Bans, error) {
 		names: map[banKey]Ban{}, networks: map[netip.Prefix]Ban{}, lengths: map[netipLength]int{},
 	}
 	s.SetMax(cfg.Max)
-	list, err := readBans(cfg.File)
+	list, err := ReadBans(cfg.File)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
-	"time"
 
 	"github.com/dunlinmq/dunlin/core/journal"
 	"github.com/dunlinmq/dunlin/core/store"
@@ -62,15 +61,12 @@ func (k *keys) keep(ctx context.Context, j *journal.Journal, plugin string) erro
 	var bad error
 	err = j.Store().Scan(store.Prefix(k.disk.prefix), func(key, value []byte) bool {
 		name := string(key[len(k.disk.prefix):])
-		until, rest, ok := store.CutUint64(value)
+		v, ok := readKept(value)
 		if !ok || name == "" {
 			bad = fmt.Errorf("key %x: %w", key, store.ErrCorrupt)
 			return false
 		}
-		v := keyed{value: append([]byte(nil), rest...)}
-		if until != 0 {
-			v.until = time.Unix(0, int64(until))
-		}
+		v.value = append([]byte(nil), v.value...)
 		k.enter(name, v)
 		return ctx.Err() == nil
 	})

@@ -38,6 +38,9 @@ const formatVersion = 1
 // roomName is where the version stands in the store.
 const roomName = "sessions"
 
+// room is the form of what is in the store.
+var room = store.Format{Room: roomName, Version: formatVersion}
+
 func appendSession(k []byte, sid uint64) []byte {
 	return store.AppendUint64(append(k, keySession), sid)
 }

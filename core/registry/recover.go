@@ -32,10 +32,9 @@ const step = 1 << 14
 // The errors are those of the store; store.ErrNewer and store.ErrCorrupt stop the
 // start.
 func (r *Registry) Recover(ctx context.Context, now int64, progress func(Recovered)) (Recovered, error) {
-	f := store.Format{Room: roomName, Version: formatVersion}
 	v := &recovery{r: r, now: now, ctx: ctx, progress: progress, found: map[uint64]*found{}, stray: map[uint64]bool{}}
 	j := r.cfg.Journal
-	err := j.OpenFormat(ctx, f)
+	err := j.OpenFormat(ctx, room)
 	for _, read := range []func() error{v.sessions, v.inbound, v.places, v.filters, v.settle} {
 		if err != nil {
 			return v.done, fmt.Errorf("recover the sessions: %w", err)

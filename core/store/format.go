@@ -32,23 +32,14 @@ func (f Format) Open(ctx context.Context, s Store) error {
 	if f.Version < 1 || len(f.Steps) != f.Version-1 {
 		panic(fmt.Sprintf("store: format of %s: version %d with %d steps", f.Room, f.Version, len(f.Steps)))
 	}
-	key := []byte(formats + f.Room)
-	p, err := s.Get(key, nil)
-	if errors.Is(err, ErrNotFound) {
+	v, err := f.read(s)
+	if err != nil {
+		return err
+	}
+	if v == 0 {
 		return f.set(ctx, s, &Batch{}, f.Version)
 	}
-	if err != nil {
-		return fmt.Errorf("store: format of %s: %w", f.Room, err)
-	}
-	v, n := binary.Uvarint(p)
-	if n != len(p) || v == 0 {
-		return fmt.Errorf("store: format of %s is %x: %w", f.Room, p, ErrCorrupt)
-	}
-	if v > uint64(f.Version) {
-		return fmt.Errorf("%w: %s has format %d, this program knows up to %d: start the version that wrote it, or restore a backup",
-			ErrNewer, f.Room, v, f.Version)
-	}
-	for at := int(v); at < f.Version; at++ {
+	for at := v; at < f.Version; at++ {
 		last := &Batch{}
 		if err := f.Steps[at-1](ctx, s, last); err != nil {
 			return fmt.Errorf("store: migrate %s from format %d to %d: %w", f.Room, at, at+1, err)
@@ -58,6 +49,37 @@ func (f Format) Open(ctx context.Context, s Store) error {
 		}
 	}
 	return nil
+}
+
+// Same tells whether r has the room in f's version, or has no such room: who only
+// reads can migrate nothing. The errors are ErrNewer, ErrOlder, ErrCorrupt and those
+// of the disk.
+func (f Format) Same(r Reader) error {
+	v, err := f.read(r)
+	if err == nil && v != 0 && v < f.Version {
+		err = fmt.Errorf("%w: %s has format %d, this program reads %d: start a node with it once, which migrates it", ErrOlder, f.Room, v, f.Version)
+	}
+	return err
+}
+
+// read is the room's version, which is not above f's; 0: there is no room.
+func (f Format) read(r Reader) (int, error) {
+	p, err := r.Get([]byte(formats+f.Room), nil)
+	if errors.Is(err, ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("store: format of %s: %w", f.Room, err)
+	}
+	v, n := binary.Uvarint(p)
+	if n != len(p) || v == 0 {
+		return 0, fmt.Errorf("store: format of %s is %x: %w", f.Room, p, ErrCorrupt)
+	}
+	if v > uint64(f.Version) {
+		return 0, fmt.Errorf("%w: %s has format %d, this program knows up to %d: start the version that wrote it, or restore a backup",
+			ErrNewer, f.Room, v, f.Version)
+	}
+	return int(v), nil
 }
 
 func (f Format) set(ctx context.Context, s Store, b *Batch, v int) error {

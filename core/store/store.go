@@ -32,6 +32,8 @@ var (
 	ErrClosed = errors.New("store: closed")
 	// ErrNewer: what is stored was written by a newer version of the program.
 	ErrNewer = errors.New("store: written by a newer version")
+	// ErrOlder: it was written by an older version, and who reads may not migrate it.
+	ErrOlder = errors.New("store: written by an older version")
 	// ErrCorrupt: what is stored cannot be what was written.
 	ErrCorrupt = errors.New("store: corrupt")
 )

@@ -41,8 +41,8 @@ func Open(ctx context.Context, cfg Config, j *journal.Journal, now int64) (*Stor
 	tx := j.Begin()
 	var bad error
 	err := j.Store().Scan(store.Prefix([]byte(keyPrefix)), func(key, value []byte) bool {
-		m, rest, err := message.CutForm(value)
-		if err != nil || len(rest) > 0 || m.Topic != string(key[len(keyPrefix):]) {
+		m, err := readKept(key, value)
+		if err != nil {
 			bad = fmt.Errorf("topicstore: the message of %q: %w", key[len(keyPrefix):], store.ErrCorrupt)
 			return false
 		}
