@@ -15,7 +15,7 @@ type Stored struct {
 
 var (
 	errNoHead   = errors.New("not the head of a log")
-	errNoRecord = errors.New("not a record of a log")
+	errNoRecord = errors.New("not records of a log")
 )
 
 // ReadStored reads the logs, then their records that are not done. What cannot be
@@ -46,15 +46,18 @@ func ReadStored(r store.Reader, to Stored) error {
 	if to.Record == nil || stop != nil || err != nil {
 		return errors.Join(stop, err, broken.Err())
 	}
-	err = r.Scan(store.Prefix([]byte{prefix, records}), func(key, value []byte) bool {
+	err = r.Scan(store.Prefix([]byte{prefix, bursts}), func(key, value []byte) bool {
 		name, rest, ok := store.CutString(key[2:])
-		seq, rest, whole := store.CutUint64(rest)
-		if !ok || !whole || len(rest) > 0 || len(value) < totalSize {
-			broken.Add(key, errNoRecord)
-			return true
+		last, rest, whole := store.CutUint64(rest)
+		b, sound := readBurst(last, value)
+		if sound = sound && ok && whole && len(rest) == 0; sound {
+			_, sound = b.each(done[name], func(seq, _ uint64, record []byte) bool {
+				stop = to.Record(name, seq, record)
+				return stop == nil
+			})
 		}
-		if seq > done[name] {
-			stop = to.Record(name, seq, value[totalSize:])
+		if !sound {
+			broken.Add(key, errNoRecord)
 		}
 		return stop == nil
 	})
