@@ -13,6 +13,7 @@ import (
 	"github.com/dunlinmq/dunlin/plugins/rule_engine/sink/file"
 	"github.com/dunlinmq/dunlin/plugins/rule_engine/sink/influxdb"
 	"github.com/dunlinmq/dunlin/plugins/rule_engine/sink/kafka"
+	"github.com/dunlinmq/dunlin/plugins/rule_engine/sink/mqtt"
 	"github.com/dunlinmq/dunlin/plugins/rule_engine/sink/mysql"
 	"github.com/dunlinmq/dunlin/plugins/rule_engine/sink/pgsql"
 	"github.com/dunlinmq/dunlin/plugins/rule_engine/sink/redis"
@@ -35,7 +36,7 @@ type config struct {
 
 // types are the resources that there are.
 var types = map[string]resource.Opener{
-	"clickhouse": clickhouse.Open, "file": file.Open, "influxdb": influxdb.Open, "kafka": kafka.Open, "mysql": mysql.Open, "pgsql": pgsql.Open,
+	"bridge_mqtt": mqtt.Open, "clickhouse": clickhouse.Open, "file": file.Open, "influxdb": influxdb.Open, "kafka": kafka.Open, "mysql": mysql.Open, "pgsql": pgsql.Open,
 	"redis": redis.Open, "web_hook": webhook.Open,
 }
 

@@ -34,7 +34,11 @@ type Services struct {
 var sinks = map[string]string{
 	"data_to_webserver": "web_hook", "data_to_pgsql": "pgsql", "data_to_mysql": "mysql", "data_to_redis": "redis",
 	"data_to_kafka": "kafka", "data_to_influxdb": "influxdb", "data_to_clickhouse": "clickhouse", "data_to_file": "file",
+	mqttAction: "bridge_mqtt",
 }
+
+// mqttAction is the action whose messages may have the topic of the event.
+const mqttAction = "data_to_mqtt_broker"
 
 // Names are the actions there are.
 func Names() []string {
@@ -64,7 +68,7 @@ func (s *Services) Builder(rule string, spec *rules.ActionSpec) (rules.Action, e
 	if !ok {
 		return nil, fmt.Errorf("there is no action %q; there are %s", spec.Name, strings.Join(Names(), ", "))
 	}
-	q := &queued{resource: p.Required("$resource"), name: rule + "/" + spec.ID}
+	q := &queued{resource: p.Required("$resource"), name: rule + "/" + spec.ID, topic: spec.Name == mqttAction}
 	if q.resource == "" {
 		return nil, p.Err()
 	}
@@ -72,9 +76,18 @@ func (s *Services) Builder(rule string, spec *rules.ActionSpec) (rules.Action, e
 }
 
 // queued puts the row in the queue of a resource.
-type queued struct{ resource, name string }
+type queued struct {
+	resource, name string
+	topic          bool // the row has the event's topic, if it has none
+}
 
-func (q *queued) Do(tx *rules.Tx, row *sql.Map) error { return tx.Queue(q.resource, q.name, row) }
+func (q *queued) Do(tx *rules.Tx, row *sql.Map) error {
+	if column := sql.ColTopic.String(); q.topic && !row.Has(column) {
+		row = row.Clone()
+		row.Set(column, tx.Event.Column(sql.ColTopic))
+	}
+	return tx.Queue(q.resource, q.name, row)
+}
 
 type nothing struct{}
 

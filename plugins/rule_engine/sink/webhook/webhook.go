@@ -5,13 +5,10 @@ package webhook
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -52,7 +49,7 @@ func Open(p *params.Params) (sink.Resource, error) {
 		p.Fault("url", fmt.Errorf("an address like http://host:port/path is wanted"))
 	}
 	w := &Webhook{base: base, pool: p.Int("pool_size", 8, 1, 256), actions: map[string]*request{}}
-	tlsConfig, err := secure(p)
+	tlsConfig, err := sink.TLS(p)
 	if err != nil {
 		p.Fault("cacertfile", err)
 	}
@@ -66,29 +63,6 @@ func Open(p *params.Params) (sink.Resource, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return w, p.Err()
-}
-
-func secure(p *params.Params) (*tls.Config, error) {
-	c := &tls.Config{InsecureSkipVerify: !p.Bool("verify", true), ServerName: p.String("server_name_indication", "")}
-	ca, cert, key := p.String("cacertfile", ""), p.String("certfile", ""), p.String("keyfile", "")
-	if ca != "" {
-		pem, err := os.ReadFile(ca)
-		if err != nil {
-			return nil, err
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s has no certificate", ca)
-		}
-	}
-	if cert != "" || key != "" {
-		pair, err := tls.LoadX509KeyPair(cert, key)
-		if err != nil {
-			return nil, err
-		}
-		c.Certificates = []tls.Certificate{pair}
-	}
-	return c, nil
 }
 
 // Bind implements sink.Resource.
