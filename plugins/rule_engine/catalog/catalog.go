@@ -28,12 +28,16 @@ const app = "rule_engine"
 // Common are the settings that every type of resource has.
 var Common = []string{"batch_size", "batch_bytes", "batch_time", "write_timeout", "retry_min", "retry_max", "health_check_interval", "buffer_size", "buffer_full"}
 
+// secure are the settings of a connection that may be by TLS.
+var secure = []string{"ssl", "verify", "server_name_indication", "cacertfile", "certfile", "keyfile"}
+
 // Actions are all actions, by name.
 var Actions = []Action{
 	{"data_to_clickhouse", app, "$any", []string{"clickhouse"}, "Data to ClickHouse", "Insert rows into a table of ClickHouse", []string{"$resource", "table", "row"}},
 	{"data_to_file", app, "$any", []string{"file"}, "Data to File", "Append rows to a file", []string{"$resource", "line"}},
 	{"data_to_influxdb", app, "$any", []string{"influxdb"}, "Data to InfluxDB", "Write rows as points of InfluxDB or VictoriaMetrics", []string{"$resource", "measurement", "tags", "fields", "timestamp"}},
 	{"data_to_kafka", app, "$any", []string{"kafka"}, "Data to Kafka", "Produce rows to a topic of Kafka", []string{"$resource", "topic", "key", "payload_tmpl"}},
+	{"data_to_mqtt_broker", app, "$any", []string{"bridge_mqtt"}, "Data to MQTT Broker", "Publish rows to another MQTT broker", []string{"$resource", "forward_topic", "payload_tmpl", "qos", "retain"}},
 	{"data_to_mysql", app, "$any", []string{"mysql"}, "Data to MySQL", "Run a statement of MySQL or MariaDB for each row", []string{"$resource", "sql"}},
 	{"data_to_pgsql", app, "$any", []string{"pgsql"}, "Data to PostgreSQL", "Run a statement of PostgreSQL for each row", []string{"$resource", "sql"}},
 	{"data_to_redis", app, "$any", []string{"redis"}, "Data to Redis", "Run a command of Redis for each row", []string{"$resource", "cmd"}},
@@ -45,12 +49,14 @@ var Actions = []Action{
 
 // Types are all types of resources, by name.
 var Types = []Type{
+	{"bridge_mqtt", app, "MQTT Broker", "Another MQTT broker", append([]string{"address", "proto_ver", "clientid", "append", "username", "password", "mountpoint", "keepalive",
+		"bridge_mode", "max_inflight", "connect_timeout"}, secure...)},
 	{"clickhouse", app, "ClickHouse", "A ClickHouse server, over HTTP", []string{"url", "database", "user", "password", "request_timeout"}},
 	{"file", app, "File", "A file that rotates", []string{"path", "max_size", "max_files"}},
 	{"influxdb", app, "InfluxDB", "InfluxDB 1 or 2, or VictoriaMetrics", []string{"url", "database", "username", "password", "token", "org", "bucket", "precision", "request_timeout"}},
-	{"kafka", app, "Kafka", "A Kafka cluster", []string{"servers", "username", "password", "ssl", "compression"}},
+	{"kafka", app, "Kafka", "A Kafka cluster", append([]string{"servers", "username", "password", "mechanism", "compression"}, secure...)},
 	{"mysql", app, "MySQL", "A MySQL or MariaDB server", []string{"server", "database", "user", "password", "ssl", "cacertfile", "connect_timeout"}},
 	{"pgsql", app, "PostgreSQL", "A PostgreSQL server", []string{"server", "database", "username", "password", "sslmode", "cacertfile", "certfile", "keyfile", "connect_timeout"}},
-	{"redis", app, "Redis", "A Redis server", []string{"server", "database", "username", "password", "ssl", "connect_timeout"}},
+	{"redis", app, "Redis", "A Redis server", append([]string{"server", "database", "username", "password", "connect_timeout"}, secure...)},
 	{"web_hook", app, "WebHook", "A web server", []string{"url", "pool_size", "connect_timeout", "request_timeout", "verify", "server_name_indication", "cacertfile", "certfile", "keyfile"}},
 }

@@ -6,14 +6,15 @@ package kafka
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"github.com/dunlinmq/dunlin/plugins/rule_engine/params"
 	"github.com/dunlinmq/dunlin/plugins/rule_engine/sink"
@@ -37,11 +38,15 @@ var _ sink.Resource = (*Cluster)(nil)
 func Open(p *params.Params) (sink.Resource, error) {
 	opts := []kgo.Opt{kgo.SeedBrokers(strings.Split(p.Required("servers"), ",")...), kgo.ClientID("dunlin"), kgo.AllowAutoTopicCreation(), kgo.UnknownTopicRetries(3),
 		kgo.DisableIdempotentWrite()}
-	if p.Bool("ssl", false) {
-		opts = append(opts, kgo.DialTLSConfig(&tls.Config{MinVersion: tls.VersionTLS12}))
+	secure, err := sink.TLS(p)
+	if err != nil {
+		p.Fault("cacertfile", err)
 	}
-	if user := p.String("username", ""); user != "" {
-		opts = append(opts, kgo.SASL(plain.Auth{User: user, Pass: p.String("password", "")}.AsMechanism()))
+	if p.Bool("ssl", false) {
+		opts = append(opts, kgo.DialTLSConfig(secure))
+	}
+	if login := login(p); login != nil {
+		opts = append(opts, kgo.SASL(login))
 	}
 	codecs := map[string]kgo.CompressionCodec{"snappy": kgo.SnappyCompression(), "gzip": kgo.GzipCompression(), "lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(), "none": kgo.NoCompression()}
 	opts = append(opts, kgo.ProducerBatchCompression(codecs[p.OneOf("compression", "none", "gzip", "lz4", "snappy", "zstd")]))
@@ -53,6 +58,22 @@ func Open(p *params.Params) (sink.Resource, error) {
 		return nil, fmt.Errorf("kafka: %w", err)
 	}
 	return &Cluster{client: client}, nil
+}
+
+// login is how to log in; nil: not at all.
+func login(p *params.Params) sasl.Mechanism {
+	user, password := p.String("username", ""), p.String("password", "")
+	how := p.OneOf("mechanism", "plain", "scram_sha_256", "scram_sha_512")
+	if user == "" {
+		return nil
+	}
+	switch how {
+	case "scram_sha_256":
+		return scram.Auth{User: user, Pass: password}.AsSha256Mechanism()
+	case "scram_sha_512":
+		return scram.Auth{User: user, Pass: password}.AsSha512Mechanism()
+	}
+	return plain.Auth{User: user, Pass: password}.AsMechanism()
 }
 
 // Bind implements sink.Resource.

@@ -59,3 +59,40 @@ func TestKafka(t *testing.T) {
 		t.Errorf("down: %v", err)
 	}
 }
+
+// TestLogin: each way to log in is one that a cluster takes, and a wrong password is
+// no login.
+func TestLogin(t *testing.T) {
+	for mechanism, name := range map[string]string{"plain": "PLAIN", "scram_sha_256": "SCRAM-SHA-256", "scram_sha_512": "SCRAM-SHA-512"} {
+		t.Run(mechanism, func(t *testing.T) {
+			fake, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "rows"), kfake.EnableSASL(), kfake.Superuser(name, "rules", "secret"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer fake.Close()
+			for password, ok := range map[string]bool{"secret": true, "wrong": false} {
+				c, err := Open(params.New(map[string]any{"servers": strings.Join(fake.ListenAddrs(), ","), "mechanism": mechanism, "username": "rules", "password": password}))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := c.Bind("a", params.New(map[string]any{"topic": "rows"})); err != nil {
+					t.Fatal(err)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), map[bool]time.Duration{true: 30 * time.Second, false: time.Second}[ok])
+				err = c.Write(ctx, []sink.Item{{Action: "a", Row: []byte(`{"a":1}`)}})
+				cancel()
+				if ok != (err == nil) {
+					t.Errorf("password %s: %v", password, err)
+				}
+				if err := c.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for _, config := range []map[string]any{{"servers": "a:1", "mechanism": "gssapi"}, {"servers": "a:1", "cacertfile": "/nothing"}} {
+		if _, err := Open(params.New(config)); err == nil {
+			t.Errorf("%v was taken", config)
+		}
+	}
+}

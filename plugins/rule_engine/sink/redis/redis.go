@@ -4,9 +4,9 @@ package redis
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
@@ -31,8 +31,15 @@ func Open(p *params.Params) (sink.Resource, error) {
 		Addr: p.String("server", "127.0.0.1:6379"), DB: p.Int("database", 0, 0, 1<<16), Username: p.String("username", ""), Password: p.String("password", ""),
 		DialTimeout: p.Duration("connect_timeout", 5*time.Second), MaxRetries: -1, PoolSize: 2, // the worker tries again itself
 	}
+	secure, err := sink.TLS(p)
+	if err != nil {
+		p.Fault("cacertfile", err)
+	}
 	if p.Bool("ssl", false) {
-		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+		o.TLSConfig = secure
+		if o.TLSConfig.ServerName == "" {
+			o.TLSConfig.ServerName, _, _ = net.SplitHostPort(o.Addr)
+		}
 	}
 	if err := p.Err(); err != nil {
 		return nil, err
