@@ -129,6 +129,7 @@ bench: build bench-peers ## run Dunlin beside other brokers and renew docs/perfo
 bench-peers:
 	@[ -x /usr/sbin/mosquitto ] || command -v mosquitto >/dev/null || echo "mosquitto is left out: apt-get install mosquitto" >&2
 	@mkdir -p $(BUILD)/peers
+	@$(GO) build -o $(BUILD)/peers/floor ./bench/floor
 	@for p in mochi nats; do $(GO) -C bench/peers/$$p build -o ../../../$(BUILD)/peers/$$p . || exit 1; done
 
 # The benchmarks of the hot path: codec, matching, delivery, session, hooks, engine.

@@ -64,6 +64,7 @@ var depth = map[string]int{
 	"bench/bridge":  2, // and of what goes from one broker to another
 	"bench/rules":   2, // and of rules, through a broker
 	"bench/compare": 7,
+	"bench/floor":   2, // no broker; its test loads it
 }
 
 // beside are the arrows between rooms of one depth, each with its reason.

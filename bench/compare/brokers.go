@@ -17,6 +17,9 @@ import (
 // publishers' would measure that.
 const window = 1000
 
+// floor is the forwarder that is no broker: what its rows cost nobody can save.
+const floor = "floor"
+
 // broker is a kind of broker that can be started here.
 type broker struct {
 	name    string
@@ -62,6 +65,11 @@ func brokers(dunlin, plugins, peers string) ([]*broker, error) {
 		}
 		all = append(all, &broker{name: name, path: path, ports: 1, version: moduleVersion(path, module), command: func(path, dir string, ports []int) (*exec.Cmd, error) {
 			return exec.Command(path, "-addr", fmt.Sprintf("127.0.0.1:%d", ports[0]), "-dir", dir), nil
+		}})
+	}
+	if path := filepath.Join(peers, floor); fileExists(path) {
+		all = append(all, &broker{name: floor, path: path, ports: 1, version: "bench/floor", command: func(path, _ string, ports []int) (*exec.Cmd, error) {
+			return exec.Command(path, "-addr", fmt.Sprintf("127.0.0.1:%d", ports[0])), nil
 		}})
 	}
 	return all, nil

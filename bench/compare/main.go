@@ -136,7 +136,7 @@ func (o *options) round(ctx context.Context, n int, here []*broker, list []row, 
 	for k, r := range list {
 		for j := range here {
 			b := here[(j+k+n)%len(here)]
-			if r.own && b.name != "dunlin" {
+			if !r.of(b) {
 				continue
 			}
 			i := running[b.name]

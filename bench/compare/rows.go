@@ -17,7 +17,9 @@ type row struct {
 	fresh bool
 	// own rows are of Dunlin only: they compare it with itself.
 	own bool
-	run func(ctx context.Context, i *instance, s scale) (sample, error)
+	// keeps rows are of what a broker remembers: a forwarder has none.
+	keeps bool
+	run   func(ctx context.Context, i *instance, s scale) (sample, error)
 }
 
 // sample is what one run of a row has shown. Zero: does not apply.
@@ -78,6 +80,11 @@ func own(r row) row {
 	return r
 }
 
+// of tells whether the row is run with b.
+func (r *row) of(b *broker) bool {
+	return b.name == "dunlin" || !r.own && !(r.keeps && b.name == floor)
+}
+
 // insecure trusts the certificate that the run has made.
 var insecure = &tls.Config{InsecureSkipVerify: true}
 
@@ -108,10 +115,10 @@ func rows() []row {
 		flow("storm, 50 clients", messages(load.Storm, 50, load.Flow{})),
 		{Name: "idle connection", fresh: true, run: idle(nil)},
 		{Name: "idle TLS connection", fresh: true, own: true, run: idle(insecure)},
-		{Name: "subscription, publish", fresh: true, run: subscriptions},
-		{Name: "retained, wildcard read", fresh: true, run: retained},
-		{Name: "queued offline, drain", fresh: true, run: offline},
-		{Name: "at rest", fresh: true, run: rest},
+		{Name: "subscription, publish", fresh: true, keeps: true, run: subscriptions},
+		{Name: "retained, wildcard read", fresh: true, keeps: true, run: retained},
+		{Name: "queued offline, drain", fresh: true, keeps: true, run: offline},
+		{Name: "at rest", fresh: true, keeps: true, run: rest},
 		own(flow("QoS 0, MQTT 5.0", v5)),
 		own(flow("QoS 1, MQTT 5.0", v5qos1)),
 		own(flow("QoS 0, TLS", ssl)),
