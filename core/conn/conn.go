@@ -58,7 +58,8 @@ type flags struct {
 	paused  bool // the machine does not want to be given bytes
 	fresh   bool // rest has to be offered although nothing was added to it
 	unread  bool // the socket may hold more bytes
-	hungup  bool // read until the end of the stream
+	hungup  bool // the peer has closed its side: read until the end of the stream
+	emptied bool // hungup, and what the peer has sent is read: only the end is left
 	shut    bool // our side is closed; what comes is discarded
 	wrote   bool // bytes were sent in this turn
 	watched bool // room to write is signalled

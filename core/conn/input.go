@@ -22,10 +22,15 @@ func (w *worker) pull(c *Conn) {
 			w.lose(c, err)
 			return
 		}
-		if n < len(space)-have && !c.flags.hungup && c.layers == nil {
-			c.flags.unread = false // what comes from now on is signalled
+		if n < len(space)-have && c.layers == nil {
+			// What comes from now on is signalled; after the peer's end nothing does.
+			c.flags.unread, c.flags.emptied = c.flags.hungup, c.flags.hungup
 		}
 		if !w.feed(c, space[:have+n]) || !c.flags.unread {
+			return
+		}
+		if c.flags.emptied {
+			w.lose(c, io.EOF)
 			return
 		}
 		w.left -= n

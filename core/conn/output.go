@@ -129,8 +129,8 @@ func (w *worker) finish(c *Conn) {
 		c.flags.dead = true
 	case c.stream != nil:
 		c.stream.finish()
-	case c.backlog == nil && !c.flags.wrote && !c.flags.unread && c.layers == nil:
-		// Nothing was sent that a reset, by bytes that nobody reads, could destroy.
+	case c.backlog == nil && c.layers == nil && (c.flags.emptied || !c.flags.wrote && !c.flags.unread):
+		// No bytes that nobody reads will make a reset that could destroy what was sent.
 		c.flags.dead = true
 	case c.backlog == nil:
 		w.part(c)

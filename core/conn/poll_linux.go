@@ -48,19 +48,28 @@ func (p *poller) close() {
 // wake ends a wait. Edge triggered: the counter is never read, each write is an event.
 func (p *poller) wake() {
 	one := [8]byte{1}
-	_, _ = unix.Write(p.wakeup, one[:])
+	_, _, _ = unix.RawSyscall(unix.SYS_WRITE, uintptr(p.wakeup), uintptr(unsafe.Pointer(&one)), uintptr(len(one)))
 }
 
 // add watches fd and reports it as slot.
 func (p *poller) add(fd, slot int32) error {
 	e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET, Fd: slot}
-	return unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, int(fd), &e)
+	return p.control(unix.EPOLL_CTL_ADD, fd, &e)
+}
+
+// control is epoll_ctl, which does not block: the scheduler is not told of it.
+func (p *poller) control(op uintptr, fd int32, e *unix.EpollEvent) error {
+	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(p.epoll), op, uintptr(fd), uintptr(unsafe.Pointer(e)), 0, 0)
+	if errno != 0 {
+		return errno
+	}
+	return nil
 }
 
 // addWritable watches fd also for room to write. Any goroutine.
 func (p *poller) addWritable(fd, slot int32) error {
 	e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET, Fd: slot}
-	return unix.EpollCtl(p.epoll, unix.EPOLL_CTL_MOD, int(fd), &e)
+	return p.control(unix.EPOLL_CTL_MOD, fd, &e)
 }
 
 // event is the i-th event of the last wait; slot < 0: a wake.
