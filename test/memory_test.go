@@ -196,3 +196,18 @@ func TestConnectFlood(t *testing.T) {
 	}
 	b.alive()
 }
+
+// A node without plugins rests in 20 MB: what only the start needed is given back.
+func TestMemoryAtRest(t *testing.T) {
+	b := start(t, setup{})
+	const most = 20 * mb
+	var rss int64
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+		if rss = b.procStatus("VmRSS"); rss <= most {
+			b.alive()
+			return
+		}
+		<-time.After(50 * time.Millisecond)
+	}
+	t.Errorf("%d MB resident, limit %d MB", rss/mb, most/mb)
+}

@@ -5,6 +5,8 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
+
+	"go.uber.org/zap"
 )
 
 // footprint gives memory back that was needed once: after the start, and whenever
@@ -14,6 +16,7 @@ import (
 // looks, and when nothing follows them, nothing makes it look again.
 type footprint struct {
 	heap func() heap
+	log  *zap.Logger
 	// Owned by Run.
 	given uint64 // allocated when memory was given back last
 	last  uint64 // allocated a look ago
@@ -37,7 +40,7 @@ const (
 	footprintCalm = 1 << 20
 )
 
-func newFootprint(h func() heap) *footprint { return &footprint{heap: h} }
+func newFootprint(h func() heap, log *zap.Logger) *footprint { return &footprint{heap: h, log: log} }
 
 // readHeap asks the runtime; it costs some microseconds and stops nothing.
 func readHeap() heap {
@@ -51,17 +54,28 @@ func (f *footprint) Run(ctx context.Context) error {
 	debug.FreeOSMemory() // compiling plugins takes tens of MB that nobody needs any more
 	f.given = f.heap().allocated
 	f.last = f.given
+	f.drop()
 	tick := time.NewTicker(footprintLook)
 	defer tick.Stop()
-	for {
+	for starting := true; ; {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+			if starting { // on a busy machine the other parts start after the first time
+				starting = false
+				f.drop()
+			}
 			if f.due(f.heap()) {
 				debug.FreeOSMemory()
 			}
 		}
+	}
+}
+
+func (f *footprint) drop() {
+	if _, err := dropProgram(); err != nil {
+		f.log.Warn("pages of the program that only the start needed stay resident", zap.Error(err))
 	}
 }
 

@@ -6,7 +6,7 @@ import "testing"
 // again when as much has followed. Alloc is what a look sees as new.
 func TestFootprintIsDueAfterARamp(t *testing.T) {
 	const mb = 1 << 20
-	f, allocated := newFootprint(nil), uint64(0)
+	f, allocated := newFootprint(nil, nil), uint64(0)
 	for i, step := range []struct {
 		alloc, live uint64
 		due         bool

@@ -202,7 +202,7 @@ func (s *Server) Run(ctx context.Context) error {
 	})
 	close(s.ready)
 	s.announce()
-	start("footprint", newFootprint(readHeap).Run)
+	start("footprint", newFootprint(readHeap, s.opts.Log).Run)
 	s.reloadUntil(ctx.Done(), failed)
 	s.stopClients()
 	stopUnder()
