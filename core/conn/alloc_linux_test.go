@@ -15,7 +15,7 @@ func forwarders(t *testing.T, r *rig) (from, to *client) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := r.engine.Serve(a, func(w conn.Waker) conn.Machine { f.wake = w; return f }); err != nil {
+		if err := r.engine.Serve(a, f.machine); err != nil {
 			t.Fatal(err)
 		}
 		return &client{nc, t}

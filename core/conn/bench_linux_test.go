@@ -22,12 +22,20 @@ const benchMessage = 80
 
 // forwarder is the cheapest machine: all that comes in goes to the other one.
 type forwarder struct {
-	wake  conn.Waker
 	to    atomic.Pointer[forwarder]
 	total *atomic.Int64
 
-	mu   sync.Mutex
+	mu   sync.Mutex // guards what follows
+	wake conn.Waker
 	mail []byte
+}
+
+// machine is f as Serve wants it.
+func (f *forwarder) machine(w conn.Waker) conn.Machine {
+	f.mu.Lock()
+	f.wake = w
+	f.mu.Unlock()
+	return f
 }
 
 func (f *forwarder) Input(io *channel.IO, b []byte) int {
@@ -43,8 +51,9 @@ func (f *forwarder) Input(io *channel.IO, b []byte) int {
 func (f *forwarder) deliver(b *router.Batch, p []byte) {
 	f.mu.Lock()
 	f.mail = append(f.mail, p...)
+	wake := f.wake
 	f.mu.Unlock()
-	f.wake.Wake(b)
+	wake.Wake(b)
 }
 
 func (f *forwarder) Run(io *channel.IO) {
@@ -145,7 +154,7 @@ func forward(b *testing.B, accept acceptFunc, pairs, window, rate int) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			if err := r.engine.Serve(a, func(w conn.Waker) conn.Machine { f.wake = w; return f }); err != nil {
+			if err := r.engine.Serve(a, f.machine); err != nil {
 				b.Fatal(err)
 			}
 		}
