@@ -3,6 +3,7 @@ package test
 import (
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -209,5 +210,6 @@ func TestMemoryAtRest(t *testing.T) {
 		}
 		<-time.After(50 * time.Millisecond)
 	}
-	t.Errorf("%d MB resident, limit %d MB", rss/mb, most/mb)
+	maps, _ := os.ReadFile(fmt.Sprintf("/proc/%d/smaps", b.cmd.Process.Pid))
+	t.Errorf("%d MB resident, limit %d MB\n%s", rss/mb, most/mb, maps)
 }
