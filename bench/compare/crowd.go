@@ -22,7 +22,7 @@ func amid(r row) row {
 	r.Name += " amid a crowd"
 	r.fresh, r.own = true, true
 	r.run = func(ctx context.Context, i *instance, s scale) (out sample, err error) {
-		c, err := gather(ctx, i, s.connections)
+		c, err := gather(ctx, i, s)
 		if err != nil {
 			return out, err
 		}
@@ -43,8 +43,9 @@ type crowd struct {
 	out, errs bytes.Buffer
 }
 
-// gather connects n clients to the broker's first port, and waits until they are.
-func gather(ctx context.Context, i *instance, n int) (*crowd, error) {
+// gather connects the clients to the broker's first port, and waits until they are.
+func gather(ctx context.Context, i *instance, s scale) (*crowd, error) {
+	n := s.connections
 	c := &crowd{cmd: exec.CommandContext(ctx, i.broker.path, "bench", "conn", "-h", "127.0.0.1", "-p", strconv.Itoa(i.ports[0]),
 		"-c", strconv.Itoa(n), "-i", "0", "-k", strconv.Itoa(crowdKeepAlive), "-d", "1h", "-o", "json")}
 	c.cmd.Stdout, c.cmd.Stderr = &c.out, &c.errs
@@ -59,7 +60,7 @@ func gather(ctx context.Context, i *instance, n int) (*crowd, error) {
 	for {
 		now, err := descriptors(i.cmd.Process.Pid)
 		if err == nil && now >= before+n {
-			pause(ctx, settled) // until the garbage of the handshakes is given back
+			pause(ctx, s.calm) // until the garbage of the handshakes is given back
 			return c, ctx.Err()
 		}
 		select {

@@ -125,12 +125,8 @@ func (u usage) since(n int) (sample, error) {
 	}, err
 }
 
-// settled is how long a broker has to give garbage back before its memory is
-// read: those with a collector do so some seconds later.
-const settled = 8 * time.Second
-
 // keeps is since, with the memory of when it has settled.
-func (u usage) keeps(ctx context.Context, n int) (sample, error) {
+func (u usage) keeps(ctx context.Context, n int, s scale) (sample, error) {
 	made, err := u.since(n)
 	if err != nil {
 		return made, err
@@ -138,7 +134,7 @@ func (u usage) keeps(ctx context.Context, n int) (sample, error) {
 	select {
 	case <-ctx.Done():
 		return made, ctx.Err()
-	case <-time.After(settled):
+	case <-time.After(s.calm):
 	}
 	later, err := u.since(n)
 	made.Bytes = later.Bytes
@@ -179,7 +175,7 @@ func subscriptions(ctx context.Context, i *instance, s scale) (out sample, err e
 			}
 		}
 	}
-	made, err := u.keeps(ctx, each*subscribers)
+	made, err := u.keeps(ctx, each*subscribers, s)
 	if err != nil {
 		return out, err
 	}
@@ -247,7 +243,7 @@ func retained(ctx context.Context, i *instance, s scale) (out sample, err error)
 	if err := fill(i.ports[0], n, below("kept"), true); err != nil {
 		return out, err
 	}
-	kept, err := u.keeps(ctx, n)
+	kept, err := u.keeps(ctx, n, s)
 	if err != nil {
 		return out, err
 	}
@@ -287,7 +283,7 @@ func offline(ctx context.Context, i *instance, s scale) (out sample, err error) 
 	if err := fill(i.ports[0], n, below("queue"), false); err != nil {
 		return out, err
 	}
-	queued, err := u.keeps(ctx, n)
+	queued, err := u.keeps(ctx, n, s)
 	if err != nil {
 		return out, err
 	}

@@ -38,6 +38,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds; the median counts")
 	flag.DurationVar(&o.scale.time, "time", 2*time.Second, "time of a row, after a warm-up of half of it")
 	flag.DurationVar(&o.scale.settle, "settle", 3*time.Second, "time that a broker whose memory counts is left alone first")
+	flag.DurationVar(&o.scale.calm, "calm", 8*time.Second, "time that a broker has to give garbage back before its memory is read")
 	flag.IntVar(&o.scale.connections, "connections", 8000, "idle connections")
 	flag.IntVar(&o.scale.items, "items", 1_000_000, "subscriptions; a tenth of it retained and queued messages")
 	flag.StringVar(&o.only, "only", "", "rows to run, as a regular expression")

@@ -41,6 +41,7 @@ type scale struct {
 	connections int           // idle ones; by TLS a quarter
 	items       int           // subscriptions; retained and queued messages a tenth
 	settle      time.Duration // how long a fresh broker is left alone first
+	calm        time.Duration // and how long before its memory is read: a collector gives garbage back some seconds later
 }
 
 // flow is a row of `dunlin bench`.
@@ -134,7 +135,7 @@ func idle(t *tls.Config) func(context.Context, *instance, scale) (sample, error)
 	return func(ctx context.Context, i *instance, s scale) (sample, error) {
 		c := messages(load.Conn, s.connections, load.Flow{})
 		c.Target, c.PID = load.Target{Host: "127.0.0.1", Port: i.ports[0], TLS: t}, i.cmd.Process.Pid
-		c.Clients.KeepAlive, c.Pace.Duration = 600, s.time+settled
+		c.Clients.KeepAlive, c.Pace.Duration = 600, s.time+s.calm
 		if t != nil {
 			c.Target.Port = i.ports[1]
 			c.Clients.Count = max(s.connections/2, 1)
