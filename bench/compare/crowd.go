@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -49,17 +51,13 @@ func gather(ctx context.Context, i *instance, s scale) (*crowd, error) {
 	c := &crowd{cmd: exec.CommandContext(ctx, i.broker.path, "bench", "conn", "-h", "127.0.0.1", "-p", strconv.Itoa(i.ports[0]),
 		"-c", strconv.Itoa(n), "-i", "0", "-k", strconv.Itoa(crowdKeepAlive), "-d", "1h", "-o", "json")}
 	c.cmd.Stdout, c.cmd.Stderr = &c.out, &c.errs
-	before, err := descriptors(i.cmd.Process.Pid)
-	if err != nil {
-		return nil, err
-	}
 	if err := c.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the crowd: %w", err)
 	}
 	limit := time.After(2 * time.Minute)
 	for {
-		now, err := descriptors(i.cmd.Process.Pid)
-		if err == nil && now >= before+n {
+		now, err := sockets(c.cmd.Process.Pid)
+		if err == nil && now >= n {
 			pause(ctx, s.calm) // until the garbage of the handshakes is given back
 			return c, ctx.Err()
 		}
@@ -69,7 +67,7 @@ func gather(ctx context.Context, i *instance, s scale) (*crowd, error) {
 		case <-ctx.Done():
 			err = ctx.Err()
 		case <-limit:
-			err = fmt.Errorf("the broker has %d descriptors of %d that a crowd needs", now, before+n)
+			err = fmt.Errorf("%d of a crowd of %d have connected", now, n)
 		}
 		_, _ = c.disperse()
 		return nil, err
@@ -92,11 +90,17 @@ func (c *crowd) disperse() (gone uint64, err error) {
 	return r.Failed + r.Closed, nil
 }
 
-// descriptors is how many a process has open.
-func descriptors(pid int) (int, error) {
-	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+// sockets is how many a process has open.
+func sockets(pid int) (n int, err error) {
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	open, err := os.ReadDir(dir)
 	if err != nil {
-		return 0, fmt.Errorf("count the broker's descriptors (Linux only): %w", err)
+		return 0, fmt.Errorf("count sockets (Linux only): %w", err)
 	}
-	return len(open), nil
+	for _, fd := range open {
+		if to, err := os.Readlink(filepath.Join(dir, fd.Name())); err == nil && strings.HasPrefix(to, "socket:") {
+			n++
+		}
+	}
+	return n, nil
 }
