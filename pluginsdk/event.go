@@ -55,6 +55,10 @@ func (e *Event) PeerBytes() []byte { return e.rec.Slot(contract.SlotPeer) }
 // Listener names the listener: "tcp:external".
 func (e *Event) Listener() string { return string(e.rec.Slot(contract.SlotListener)) }
 
+// MessageID names a message uniquely: the node, its incarnation, a number. It is empty
+// if the field message_id was not asked for, and a view that is valid for the call.
+func (e *Event) MessageID() []byte { return e.rec.Slot(contract.SlotMessageID) }
+
 // Record is the record itself, for slots that have no method here.
 func (e *Event) Record() contract.Record { return e.rec }
 

@@ -34,12 +34,14 @@ type bridge struct {
 	Expired     uint64       `json:"expired"`
 	Refused     uint64       `json:"refused"`
 	Looped      uint64       `json:"looped"`
+	Full        bool         `json:"full"`
 }
 
 type bridgeLink struct {
 	ClientID string    `json:"client_id"`
 	Up       bool      `json:"up"`
 	Since    time.Time `json:"since"`
+	Address  string    `json:"address"`
 	Error    string    `json:"error,omitempty"`
 }
 
@@ -85,6 +87,7 @@ var bridgeColumns = []column[bridge]{
 	{"expired", true, func(b bridge) any { return b.Expired }},
 	{"refused", true, func(b bridge) any { return b.Refused }},
 	{"looped", true, func(b bridge) any { return b.Looped }},
+	{"full", true, func(b bridge) any { return b.Full }},
 }
 
 func (a *app) bridges() *cobra.Command {

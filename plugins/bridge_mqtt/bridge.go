@@ -23,8 +23,11 @@ type bridge struct {
 	links []*link
 
 	queue *buffer.Queue // set before ready, once
+	told  func()        // set before ready: what is full has changed
+	full  atomic.Bool   // its publishers are refused
+	twice atomic.Bool   // there is no kv:durable: messages with QoS 2 may come in twice
 	ready atomic.Bool
-	on    atomic.Bool   // started: messages are queued
+	on    atomic.Bool // started: messages are queued
 
 	mu sync.Mutex // held while it starts and stops
 	// Guarded by mu.
@@ -45,22 +48,23 @@ func newBridge(name string, s *settings) *bridge {
 		if i > 0 {
 			id = fmt.Sprintf("%s-%d", id, i)
 		}
-		b.links = append(b.links, &link{bridge: b, id: id, sends: i == 0, flight: newFlight(), held: map[uint16]struct{}{}})
+		b.links = append(b.links, &link{bridge: b, id: id, sends: i == 0, flight: newFlight()})
 	}
 	return b
 }
 
 // open gives the bridge its queue. It is called before the first start, and again
 // without an effect.
-func (b *bridge) open(buf *buffer.Buffer) error {
+func (b *bridge) open(buf *buffer.Buffer, told func()) error {
 	if b.queue != nil {
 		return nil
 	}
-	q, err := buf.Queue(b.name, b.set.QueueBytes)
+	q, err := buf.Queue(b.name, b.set.limit())
 	if err != nil {
 		return err
 	}
-	b.queue = q
+	b.queue, b.told = q, told
+	b.fills()
 	b.ready.Store(true)
 	return nil
 }
@@ -145,12 +149,14 @@ type status struct {
 	Expired  uint64        `json:"expired"`
 	Refused  uint64        `json:"refused"`
 	Looped   uint64        `json:"looped"`
+	Full     bool          `json:"full"` // publishers are refused
 }
 
 type linkStatus struct {
 	ClientID string    `json:"client_id"`
 	Up       bool      `json:"up"`
 	Since    time.Time `json:"since"`
+	Address  string    `json:"address"` // of the present or the next connection
 	Error    string    `json:"error,omitempty"`
 }
 
@@ -164,16 +170,16 @@ type topicStatus struct {
 func (b *bridge) status() status {
 	s, c := b.set, &b.count
 	st := status{
-		Name: b.name, State: "stopped", Address: s.Address, Protocol: map[bool]string{true: "5.0", false: "3.1.1"}[s.version == 5], MaxBytes: s.QueueBytes,
+		Name: b.name, State: "stopped", Address: s.targets[0].text, Protocol: map[bool]string{true: "5.0", false: "3.1.1"}[s.version == 5], MaxBytes: s.QueueBytes,
 		Queued: c.queued.Load(), Sent: c.sent.Load(), Received: c.received.Load(), Dropped: c.dropped.Load(),
-		Expired: c.expired.Load(), Refused: c.refused.Load(), Looped: c.looped.Load(),
+		Expired: c.expired.Load(), Refused: c.refused.Load(), Looped: c.looped.Load(), Full: b.full.Load() && b.on.Load(),
 	}
 	if b.on.Load() {
 		st.State = "connected"
 	}
 	for _, l := range b.links {
 		l.mu.Lock()
-		st.Links = append(st.Links, linkStatus{l.id, l.up, l.since, l.err})
+		st.Links = append(st.Links, linkStatus{l.id, l.up, l.since, l.at, l.err})
 		if !l.up && st.State == "connected" {
 			st.State = "connecting"
 		}

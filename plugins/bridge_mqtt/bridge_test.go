@@ -77,6 +77,7 @@ func TestFaults(t *testing.T) {
 		good + `,"keepalive":"soon"`:                                         "not a time span",
 		good + `,"ca_file":"ca.pem"`:                                         "ssl://",
 		`"address":"ssl://h","ca_file":"none","topics":[{"filter":"a"}]`:     "ca_file",
+		good + `,"addresses":["tcp://g","ftp://x"]`:                          "addresses = \"ftp://x\"",
 		good + `,"colour":1`:                                                 "colour",
 	} {
 		_, err := parse([]byte(`{"bridges":{"far":{`+keys+`}}}`), "n", t.TempDir())
@@ -88,7 +89,7 @@ func TestFaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := all["far"]; s.network != "[::1]:8883" || s.tls.ServerName != "::1" || s.ClientID != "node@h.far" || s.version != packet.V50 || !*s.Start || *s.Topics[0].QoS != 1 {
+	if s := all["far"]; s.targets[0].network != "[::1]:8883" || s.targets[0].tls.ServerName != "::1" || s.ClientID != "node@h.far" || s.version != packet.V50 || !*s.Start || *s.Topics[0].QoS != 1 {
 		t.Errorf("%+v", s)
 	}
 }
@@ -236,11 +237,11 @@ func TestFullQueue(t *testing.T) {
 	}
 	defer func() { _ = buf.Close() }()
 	for full, want := range map[string]bool{"wait": true, "drop": false} {
-		b := newBridge(full, &settings{QueueFull: full, Connections: 1})
+		b := newBridge(full, &settings{QueueFull: full, Connections: 1, QueueBytes: 100})
 		if b.queue, err = buf.Queue(full, 100); err != nil {
 			t.Fatal(err)
 		}
-		p := &Plugin{tx: buf.Begin()}
+		p := &Plugin{tx: buf.Begin(), now: &bridges{}}
 		m := outgoing{topic: "t", payload: make([]byte, 60), qos: 1}
 		p.queue(b, &m)
 		p.queue(b, &m)
@@ -261,7 +262,7 @@ func TestFullQueue(t *testing.T) {
 
 // Commands say what is wrong with them.
 func TestCommands(t *testing.T) {
-	p, far := &Plugin{}, newBridge("far", &settings{Connections: 1})
+	p, far := &Plugin{}, newBridge("far", &settings{Connections: 1, targets: []target{{text: "tcp://h"}}})
 	p.set.Store(&bridges{named: map[string]*bridge{"far": far}, list: []*bridge{far}})
 	for name, want := range map[string]error{"bridges.start": sdk.ErrDenied, "bridges.stop": sdk.ErrDenied, "bridges.none": sdk.ErrNotFound, "bridges.import": sdk.ErrInvalid} {
 		if _, err := p.OnCommand(name, []byte(`{"name":"far"}`)); !errors.Is(err, want) {

@@ -40,6 +40,7 @@ func (p *Plugin) OnCommand(name string, body []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer p.roomAgain()
 	switch name {
 	case "bridges.start":
 		if p.opened() == nil {

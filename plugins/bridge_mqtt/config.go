@@ -43,37 +43,45 @@ func (s *span) UnmarshalText(text []byte) error {
 
 // settings are those of one bridge. Immutable once checked.
 type settings struct {
-	Address       string  `json:"address"`  // tcp://host:1883, ssl://host:8883
-	Protocol      string  `json:"protocol"` // 3.1.1 or 5.0; "": 5.0
-	ClientID      string  `json:"client_id"`
-	Username      string  `json:"username"`
-	Password      string  `json:"password"`
-	Clean         bool    `json:"clean"`
-	SessionExpiry span    `json:"session_expiry"` // 5.0; 0: a week
-	KeepAlive     span    `json:"keepalive"`
-	ReconnectMin  span    `json:"reconnect_min"`
-	ReconnectMax  span    `json:"reconnect_max"`
-	MaxInflight   int     `json:"max_inflight"`
-	QueueBytes    int64   `json:"queue_bytes"`
-	QueueFull     string  `json:"queue_full"` // wait or drop
-	QueueQoS0     bool    `json:"queue_qos0"` // also while there is no connection
-	Connections   int     `json:"connections"`
-	Share         string  `json:"share"` // group of a shared subscription
-	BridgeMode    *bool   `json:"bridge_mode"`
-	MaxHops       int     `json:"max_hops"`
-	Presence      string  `json:"presence"` // topic on the other broker
-	Start         *bool   `json:"start"`
-	CAFile        string  `json:"ca_file"`
-	CertFile      string  `json:"cert_file"`
-	KeyFile       string  `json:"key_file"`
-	ServerName    string  `json:"server_name"`
-	Insecure      bool    `json:"insecure"`
-	Topics        []route `json:"topics"`
+	Address       string   `json:"address"`   // tcp://host:1883, ssl://host:8883
+	Addresses     []string `json:"addresses"` // to fall back on
+	RoundRobin    bool     `json:"round_robin"`
+	Protocol      string   `json:"protocol"` // 3.1.1 or 5.0; "": 5.0
+	ClientID      string   `json:"client_id"`
+	Username      string   `json:"username"`
+	Password      string   `json:"password"`
+	Clean         bool     `json:"clean"`
+	SessionExpiry span     `json:"session_expiry"` // 5.0; 0: a week
+	KeepAlive     span     `json:"keepalive"`
+	ReconnectMin  span     `json:"reconnect_min"`
+	ReconnectMax  span     `json:"reconnect_max"`
+	MaxInflight   int      `json:"max_inflight"`
+	QueueBytes    int64    `json:"queue_bytes"`
+	QueueFull     string   `json:"queue_full"` // wait or drop
+	QueueQoS0     bool     `json:"queue_qos0"` // also while there is no connection
+	Connections   int      `json:"connections"`
+	Share         string   `json:"share"` // group of a shared subscription
+	BridgeMode    *bool    `json:"bridge_mode"`
+	MaxHops       int      `json:"max_hops"`
+	Presence      string   `json:"presence"` // topic on the other broker
+	Start         *bool    `json:"start"`
+	CAFile        string   `json:"ca_file"`
+	CertFile      string   `json:"cert_file"`
+	KeyFile       string   `json:"key_file"`
+	ServerName    string   `json:"server_name"`
+	Insecure      bool     `json:"insecure"`
+	Topics        []route  `json:"topics"`
 
 	version packet.Version
+	targets []target
+	print   [sha256.Size]byte // of everything above and of the files: equal settings have equal ones
+}
+
+// target is a broker that a bridge may connect to.
+type target struct {
+	text    string // as the operator wrote it
 	network string // host:port
 	tls     *tls.Config
-	print   [sha256.Size]byte // of everything above and of the files: equal settings have equal ones
 }
 
 // Defaults and bounds.
@@ -113,11 +121,7 @@ func (s *settings) check(name, node, dir string) error {
 	if s.version = map[string]packet.Version{"": packet.V50, "5.0": packet.V50, "3.1.1": packet.V311}[s.Protocol]; s.version == 0 {
 		no("protocol = %q: want 3.1.1 or 5.0", s.Protocol)
 	}
-	secure, err := s.checkAddress()
-	if err != nil {
-		errs = append(errs, err)
-	}
-	if s.tls, err = s.checkTLS(secure, dir); err != nil {
+	if err := s.checkAddresses(dir); err != nil {
 		errs = append(errs, err)
 	}
 	s.ClientID = cmp.Or(s.ClientID, node+"."+name)
@@ -192,28 +196,45 @@ func within(dir, path string) string {
 	return filepath.Join(dir, path)
 }
 
-func (s *settings) checkAddress() (secure bool, err error) {
-	u, err := url.Parse(s.Address)
+// checkAddresses makes the targets.
+func (s *settings) checkAddresses(dir string) error {
+	var errs []error
+	secure := false
+	for i, text := range append([]string{s.Address}, s.Addresses...) {
+		t, safe, err := parseAddress(text)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s = %q: %w", [...]string{"address", "addresses"}[min(i, 1)], text, err))
+			continue
+		}
+		secure = secure || safe
+		if safe {
+			if t.tls, err = s.checkTLS(t.network, dir); err != nil {
+				errs = append(errs, err)
+			}
+		}
+		s.targets = append(s.targets, t)
+	}
+	if !secure && (s.CAFile+s.CertFile+s.KeyFile != "" || s.Insecure) {
+		errs = append(errs, errors.New("certificates are for an address with ssl://"))
+	}
+	return errors.Join(errs...)
+}
+
+func parseAddress(text string) (t target, secure bool, err error) {
+	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Hostname() == "" {
-		return false, fmt.Errorf("address = %q: want tcp://host:1883 or ssl://host:8883", s.Address)
+		return t, false, errors.New("want tcp://host:1883 or ssl://host:8883")
 	}
 	port := map[string]string{"tcp": "1883", "mqtt": "1883", "ssl": "8883", "tls": "8883", "mqtts": "8883"}[u.Scheme]
 	if port == "" {
-		return false, fmt.Errorf("address = %q: want tcp:// or ssl://", s.Address)
+		return t, false, errors.New("want tcp:// or ssl://")
 	}
-	s.network = net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), port))
-	return port == "8883", nil
+	return target{text: text, network: net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), port))}, port == "8883", nil
 }
 
 // checkTLS reads the files of a secure connection.
-func (s *settings) checkTLS(secure bool, dir string) (*tls.Config, error) {
-	if !secure {
-		if s.CAFile+s.CertFile+s.KeyFile != "" || s.Insecure {
-			return nil, errors.New("certificates are for an address with ssl://")
-		}
-		return nil, nil
-	}
-	host, _, _ := net.SplitHostPort(s.network)
+func (s *settings) checkTLS(network, dir string) (*tls.Config, error) {
+	host, _, _ := net.SplitHostPort(network)
 	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: cmp.Or(s.ServerName, host), InsecureSkipVerify: s.Insecure}
 	if s.CAFile != "" {
 		text, err := os.ReadFile(within(dir, s.CAFile))

@@ -94,7 +94,7 @@ func (p *Plugin) Reconfigure(text []byte) error {
 	defer p.disk.Unlock()
 	if p.disk.buf != nil {
 		for _, b := range next.list {
-			if err := b.open(p.disk.buf); err != nil {
+			if err := b.open(p.disk.buf, p.roomAgain); err != nil {
 				return fmt.Errorf("bridge %s: %w", b.name, err)
 			}
 		}
@@ -123,5 +123,6 @@ func (p *Plugin) Reconfigure(text []byte) error {
 		}
 		b.follow(before)
 	}
+	p.room.tell(next)
 	return nil
 }

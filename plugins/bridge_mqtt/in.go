@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -18,13 +19,44 @@ import (
 // inPause is how long a message waits that this broker has no room for.
 const inPause = 50 * time.Millisecond
 
-// incoming is a message that this broker is to have before it is acknowledged.
+// incoming is what this broker is to have before it is acknowledged.
 type incoming struct {
-	id   uint16
-	qos  byte
-	m    *sdk.Message // nil: nothing is published, only acknowledged
-	wait func() error
+	id    uint16
+	ack   packet.Type                // 0: none
+	call  func() (wait func() error) // nil: nothing is published, only acknowledged
+	plain func() (wait func() error) // in its place if there are no keys; nil: none
+	wait  func() error
 }
+
+// noEnd is how long identifiers of 3.1.1, whose sessions do not end, are remembered.
+const noEnd = 90 * 24 * time.Hour
+
+// enter begins the traffic from the session of the connection. What it publishes with
+// QoS 2 has a key in this broker, which is made of the session's epoch and the packet
+// identifier: a new session has a new epoch.
+func (l *link) enter(w *wire) error {
+	q, key := l.bridge.queue, append([]byte{noteEpoch}, l.session(w)...)
+	l.epoch = ""
+	if w.ack.SessionPresent {
+		if err := q.Notes(key, func(k, value []byte) {
+			if bytes.Equal(k, key) {
+				l.epoch = string(value)
+			}
+		}); err != nil {
+			return err
+		}
+	}
+	if l.epoch != "" {
+		return nil
+	}
+	l.epoch = fmt.Sprintf("%016x", rand.Uint64()) //nolint:gosec // unlike others, no secret
+	tx := q.Begin()
+	tx.Note(q, key, []byte(l.epoch))
+	return tx.Commit()
+}
+
+// once is the key of a packet identifier.
+func (l *link) once(id uint16) string { return fmt.Sprintf("in/%s/%04x", l.epoch, id) }
 
 // subscribe asks for everything that comes in.
 func (l *link) subscribe(w *wire) error {
@@ -60,18 +92,40 @@ func (l *link) granted(p *packet.Suback) {
 	}
 }
 
-// came takes a message of the other broker.
+// came takes a message of the other broker. One with QoS 2 is published once for its
+// identifier until that is released, whatever is killed meanwhile.
 func (l *link) came(ctx context.Context, p *packet.Publish) error {
 	b := l.bridge
-	next := incoming{id: p.PacketID, qos: p.QoS}
-	if _, known := l.held[p.PacketID]; !known || p.QoS != 2 {
-		if next.m = b.inward(p); next.m != nil {
-			next.wait = sdk.PublishKept(*next.m)
-			b.count.received.Add(1)
+	next := incoming{id: p.PacketID, ack: [...]packet.Type{0, packet.TypePuback, packet.TypePubrec}[p.QoS]}
+	if m := b.inward(p); m != nil {
+		next.call = func() func() error { return sdk.PublishKept(*m) }
+		if p.QoS == 2 && !b.twice.Load() {
+			key, keep := l.once(p.PacketID), noEnd
+			if b.set.version == packet.V50 {
+				keep = time.Duration(b.set.SessionExpiry)
+			}
+			next.call, next.plain = func() func() error { return sdk.PublishOnce(key, keep, *m) }, next.call
 		}
-		if p.QoS == 2 {
-			l.held[p.PacketID] = struct{}{}
-		}
+		b.count.received.Add(1)
+	}
+	return l.enqueue(ctx, next)
+}
+
+// released ends a QoS 2 exchange: the other broker may use the identifier again when
+// this one does not know it any more.
+func (l *link) released(ctx context.Context, a *packet.Ack) error {
+	next := incoming{id: a.PacketID, ack: packet.TypePubcomp}
+	if !l.bridge.twice.Load() {
+		key := l.once(a.PacketID)
+		next.call = func() func() error { return sdk.ForgetOnce(key) }
+		next.plain = func() func() error { return func() error { return nil } }
+	}
+	return l.enqueue(ctx, next)
+}
+
+func (l *link) enqueue(ctx context.Context, next incoming) error {
+	if next.call != nil {
+		next.wait = next.call()
 	}
 	select {
 	case l.inbox <- next:
@@ -119,14 +173,10 @@ func (l *link) acknowledge(ctx context.Context, w *wire) error {
 		if err := l.safe(ctx, &next); err != nil {
 			return err
 		}
-		ack := &packet.Ack{Kind: packet.TypePuback, PacketID: next.id}
-		switch next.qos {
-		case 0:
+		if next.ack == 0 {
 			continue
-		case 2:
-			ack.Kind = packet.TypePubrec
 		}
-		if err := w.put(ack); err != nil {
+		if err := w.put(&packet.Ack{Kind: next.ack, PacketID: next.id}); err != nil {
 			return err
 		}
 		if len(l.inbox) == 0 {
@@ -140,34 +190,36 @@ func (l *link) acknowledge(ctx context.Context, w *wire) error {
 // safe waits until the broker has a message, and publishes it again while there is no
 // room.
 func (l *link) safe(ctx context.Context, next *incoming) error {
-	if next.m == nil {
+	if next.wait == nil {
 		return nil
 	}
+	b := l.bridge
 	for {
 		err := next.wait()
 		switch {
 		case err == nil:
 			return nil
 		case errors.Is(err, sdk.ErrInvalid):
-			l.bridge.count.dropped.Add(1)
+			b.count.dropped.Add(1)
 			return nil
+		case errors.Is(err, sdk.ErrDenied) && next.plain != nil:
+			if !b.twice.Swap(true) {
+				sdk.Log(sdk.Warn, "bridge "+b.name+`: messages with QoS 2 may come in twice after a crash: grant = ["publish", "kv:durable"] under [plugin] has them come once`)
+			}
+			next.call, next.plain = next.plain, nil
+			next.wait = next.call()
+			continue
 		case !errors.Is(err, sdk.ErrQuota):
 			return fmt.Errorf("this broker takes no message: %w", err)
-		case next.qos == 0:
-			l.bridge.count.dropped.Add(1)
+		case next.ack == 0:
+			b.count.dropped.Add(1)
 			return nil
 		}
 		select {
 		case <-time.After(inPause):
-			next.wait = sdk.PublishKept(*next.m)
+			next.wait = next.call()
 		case <-ctx.Done():
 			return nil
 		}
 	}
-}
-
-// released ends a QoS 2 exchange.
-func (l *link) released(w *wire, a *packet.Ack) error {
-	delete(l.held, a.PacketID)
-	return w.put(&packet.Ack{Kind: packet.TypePubcomp, PacketID: a.PacketID})
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,14 +38,15 @@ type link struct {
 	inbox    chan incoming // of the present connection
 
 	// Owned by the connection's reader.
-	held     map[uint16]struct{} // QoS 2 identifiers that the other broker may use again
 	asked    []packet.Filter
+	epoch    string   // of the session, see enter
 	received []uint64 // records whose PUBREC is not answered
 
 	mu sync.Mutex
 	// Guarded by mu.
 	up    bool
 	since time.Time
+	at    string // the target
 	err   string // why the last connection ended
 }
 
@@ -64,9 +66,10 @@ func (l *link) state(up bool, err error) {
 func (l *link) run(ctx context.Context) {
 	s := l.bridge.set
 	wait := time.Duration(s.ReconnectMin)
+	at, failed := 0, 0 // the target, and how many have failed one after the other
 	for ctx.Err() == nil {
-		began := time.Now()
-		err := l.connection(ctx)
+		began, to := time.Now(), s.targets[at]
+		up, err := l.connection(ctx, at)
 		l.state(false, err)
 		if ctx.Err() != nil {
 			return
@@ -74,13 +77,46 @@ func (l *link) run(ctx context.Context) {
 		if time.Since(began) > time.Duration(s.ReconnectMax) {
 			wait = time.Duration(s.ReconnectMin)
 		}
-		sdk.Log(sdk.Warn, fmt.Sprintf("bridge %s: no connection to %s: %v; again within %s", l.bridge.name, s.Address, err, wait))
+		if failed++; up {
+			failed = 0
+		}
+		if at = (at + 1) % len(s.targets); up && !s.RoundRobin {
+			at = 0
+		}
+		if failed > 0 && failed%len(s.targets) != 0 {
+			sdk.Log(sdk.Warn, fmt.Sprintf("bridge %s: no connection to %s: %v; %s is next", l.bridge.name, to.text, err, s.targets[at].text))
+			continue
+		}
+		sdk.Log(sdk.Warn, fmt.Sprintf("bridge %s: no connection to %s: %v; again within %s", l.bridge.name, to.text, err, wait))
 		select { // at any moment of the pause, so that many do not come together
 		case <-time.After(wait/2 + rand.N(wait/2+1)): //nolint:gosec // no secret
 		case <-ctx.Done():
 			return
 		}
 		wait = min(2*wait, time.Duration(s.ReconnectMax))
+	}
+}
+
+var errFirst = errors.New("the first address can be reached again")
+
+// first ends a connection to another target when the first one takes connections.
+func (l *link) first(ctx context.Context) error {
+	s := l.bridge.set
+	every := time.NewTicker(time.Duration(s.ReconnectMax))
+	defer every.Stop()
+	for {
+		select {
+		case <-every.C:
+		case <-ctx.Done():
+			return nil
+		}
+		var d net.Dialer
+		ctx, cancel := context.WithTimeout(ctx, dialTime)
+		nc, err := d.DialContext(ctx, "tcp", s.targets[0].network)
+		cancel()
+		if err == nil {
+			return errors.Join(errFirst, nc.Close())
+		}
 	}
 }
 
@@ -105,19 +141,21 @@ func (l *link) hello() *packet.Connect {
 	return c
 }
 
-// connection serves one connection to its end.
-func (l *link) connection(ctx context.Context) error {
-	w, err := dial(ctx, l.bridge.set, l.hello())
+// connection serves one connection to a target to its end, and tells whether there was
+// one.
+func (l *link) connection(ctx context.Context, at int) (up bool, err error) {
+	s := l.bridge.set
+	l.mu.Lock()
+	l.at = s.targets[at].text
+	l.mu.Unlock()
+	w, err := dial(ctx, s.targets[at], l.hello())
 	if err != nil {
-		return err
-	}
-	if !w.ack.SessionPresent {
-		clear(l.held)
+		return false, err
 	}
 	l.received = l.received[:0]
 	l.inbox = make(chan incoming, maxInbox)
 	l.state(true, nil)
-	sdk.Log(sdk.Info, fmt.Sprintf("bridge %s: connected to %s as %s", l.bridge.name, l.bridge.set.Address, l.id))
+	sdk.Log(sdk.Info, fmt.Sprintf("bridge %s: connected to %s as %s", l.bridge.name, w.to.text, l.id))
 	ctx, cancel := context.WithCancelCause(ctx)
 	var g sync.WaitGroup
 	part := func(run func() error) {
@@ -128,9 +166,12 @@ func (l *link) connection(ctx context.Context) error {
 	} else {
 		part(func() error { return l.receive(ctx, w) })
 		part(func() error { return l.acknowledge(ctx, w) })
-		part(func() error { return w.ping(ctx, time.Duration(l.bridge.set.KeepAlive)) })
+		part(func() error { return w.ping(ctx, time.Duration(s.KeepAlive)) })
 		if l.sends {
 			part(func() error { return l.pump(ctx, w) })
+		}
+		if at > 0 && !s.RoundRobin {
+			part(func() error { return l.first(ctx) })
 		}
 	}
 	<-ctx.Done()
@@ -140,11 +181,14 @@ func (l *link) connection(ctx context.Context) error {
 	if l.sends {
 		err = errors.Join(err, l.settle())
 	}
-	return err
+	return true, err
 }
 
 // open begins the connection's traffic.
 func (l *link) open(w *wire) error {
+	if err := l.enter(w); err != nil {
+		return err
+	}
 	if err := l.subscribe(w); err != nil {
 		return err
 	}
@@ -208,7 +252,7 @@ func (l *link) handle(ctx context.Context, w *wire, p packet.Packet) error {
 		return l.came(ctx, p)
 	case *packet.Ack:
 		if p.Kind == packet.TypePubrel {
-			return l.released(w, p)
+			return l.released(ctx, p)
 		}
 		if l.sends {
 			return l.acked(w, p)

@@ -35,6 +35,9 @@ type Plugin struct {
 	tx   *buffer.Tx
 	full error              // why the frame is not taken
 	gone map[string]*bridge // bridges that are not configured any more
+	seen seen
+
+	room room
 }
 
 var _ = sdk.Register(&Plugin{})
@@ -67,9 +70,12 @@ func (p *Plugin) tryOpen() error {
 	defer p.disk.Unlock()
 	all := p.set.Load()
 	for _, b := range all.list {
-		if err := b.open(buf); err != nil {
+		if err := b.open(buf, p.roomAgain); err != nil {
 			return errors.Join(err, buf.Close())
 		}
+	}
+	if err := p.seen.load(buf); err != nil { // no frame is looked at before buf is there
+		return errors.Join(err, buf.Close())
 	}
 	for _, b := range all.list {
 		if *b.set.Start {
@@ -79,6 +85,9 @@ func (p *Plugin) tryOpen() error {
 	p.disk.buf = buf
 	return nil
 }
+
+// roomAgain tells the broker which bridges are full.
+func (p *Plugin) roomAgain() { p.room.tell(p.set.Load()) }
 
 // opened is the buffer; nil: not yet.
 func (p *Plugin) opened() *buffer.Buffer {
@@ -102,7 +111,10 @@ func (p *Plugin) OnMessage(e *sdk.MessageEvent) sdk.Verdict {
 		}
 		p.now, p.tx = p.set.Load(), buf.Begin()
 	}
-	topic := e.Topic()
+	if e.QoS() == 2 && p.seen.again(e.MessageID()) {
+		return sdk.Verdict{}
+	}
+	topic, twice := e.Topic(), true
 	for _, b := range p.now.list {
 		remote, most, ok := outward(b.set.Topics, topic)
 		if !ok || !b.on.Load() || e.QoS() == 0 && !b.set.QueueQoS0 && !b.connected() {
@@ -121,12 +133,17 @@ func (p *Plugin) OnMessage(e *sdk.MessageEvent) sdk.Verdict {
 			m.expiry = e.Time().Add(left).UnixNano()
 		}
 		p.queue(b, &m)
+		if m.qos == 2 && twice {
+			twice = false
+			p.seen.add(e.MessageID())
+		}
 	}
 	return sdk.Verdict{}
 }
 
-// queue adds a message to a bridge's queue. One that is full holds up the broker's log
-// with the whole frame, or loses the message, as the operator wants it.
+// queue adds a message to a bridge's queue. One that is full loses the message, or has
+// its publishers refused (room), as the operator wants it; when more comes all the same
+// than overflow, it holds up the broker's log with the whole frame.
 func (p *Plugin) queue(b *bridge, m *outgoing) {
 	err := p.tx.Add(b.queue, m.record())
 	switch {
@@ -141,16 +158,23 @@ func (p *Plugin) queue(b *bridge, m *outgoing) {
 
 // AfterFrame makes what a frame has brought safe.
 func (p *Plugin) AfterFrame() error {
-	tx, full := p.tx, p.full
+	all, tx, err := p.now, p.tx, p.full
 	p.now, p.tx, p.full = nil, nil, nil
-	switch {
-	case tx == nil:
-		return full
-	case full != nil:
-		tx.Cancel()
-		return full
+	if tx == nil {
+		return err
 	}
-	return tx.Commit()
+	if err != nil {
+		tx.Cancel()
+	} else {
+		p.seen.note(tx)
+		err = tx.Commit()
+	}
+	p.seen.done(err == nil)
+	for _, b := range all.list {
+		b.fills()
+	}
+	p.room.tell(all)
+	return err
 }
 
 // find returns a bridge by its name.

@@ -19,6 +19,8 @@ const (
 	noteRel     = 'r' // and the record's number: its PUBREC has come
 	noteSession = 's' // the session that the identifiers belong to
 	noteLeft    = 'l' // and a session: identifiers that may be in use there still
+	noteEpoch   = 'e' // and a session: what its identifiers are called in this broker
+	noteSeen    = 'd' // and the number of a frame, of seen
 )
 
 // pumpBatch is how many messages are sent in one go.
@@ -29,7 +31,7 @@ const pumpBatch = 512
 // earlier connection to the very session may have left there is released.
 func (l *link) resume(w *wire) error {
 	f, q := l.flight, l.bridge.queue
-	before, here, left := "", w.to+"\x00"+l.id, []byte(nil)
+	before, here, left := "", l.session(w), []byte(nil)
 	rel := map[uint64]struct{}{}
 	err := q.Notes(nil, func(key, value []byte) {
 		switch {
@@ -75,6 +77,9 @@ func (l *link) resume(w *wire) error {
 	}
 	return w.flush()
 }
+
+// session names the session of a connection.
+func (l *link) session(w *wire) string { return w.to.network + "\x00" + l.id }
 
 // underWay are the identifiers of messages with QoS 2 that may have been sent.
 func (l *link) underWay() ([]byte, error) {
@@ -170,6 +175,9 @@ func (l *link) settle() error {
 	rs, notes := l.flight.settled()
 	if err := l.bridge.queue.RemoveNoted(rs, notes); err != nil {
 		return fmt.Errorf("the queue: %w", err)
+	}
+	if l.bridge.full.Load() && l.bridge.fills() {
+		l.bridge.told()
 	}
 	return nil
 }

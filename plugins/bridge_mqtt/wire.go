@@ -26,7 +26,7 @@ const (
 // wire is one connection to the other broker, from its CONNACK on.
 type wire struct {
 	nc      net.Conn
-	to      string // host:port
+	to      target
 	version packet.Version
 	ack     packet.Connack
 
@@ -44,22 +44,22 @@ type wire struct {
 }
 
 // dial connects and sends the CONNECT. The connection ends with ctx.
-func dial(ctx context.Context, s *settings, hello *packet.Connect) (*wire, error) {
+func dial(ctx context.Context, to target, hello *packet.Connect) (*wire, error) {
 	ctx2, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
 	var d net.Dialer
-	nc, err := d.DialContext(ctx2, "tcp", s.network)
+	nc, err := d.DialContext(ctx2, "tcp", to.network)
 	if err != nil {
 		return nil, err
 	}
-	if s.tls != nil {
-		t := tls.Client(nc, s.tls)
+	if to.tls != nil {
+		t := tls.Client(nc, to.tls)
 		if err := t.HandshakeContext(ctx2); err != nil {
 			return nil, errors.Join(fmt.Errorf("TLS: %w", err), nc.Close())
 		}
 		nc = t
 	}
-	w := &wire{nc: nc, to: s.network, version: s.version, out: bufio.NewWriterSize(nc, 64<<10), decoder: packet.Decoder{Version: s.version, FromServer: true, MaxSize: maxPacket}}
+	w := &wire{nc: nc, to: to, version: hello.Version, out: bufio.NewWriterSize(nc, 64<<10), decoder: packet.Decoder{Version: hello.Version, FromServer: true, MaxSize: maxPacket}}
 	if err := w.greet(hello); err != nil {
 		return nil, errors.Join(err, nc.Close())
 	}
