@@ -31,14 +31,25 @@ func (m *Message) AppendForm(dst []byte) []byte {
 	dst = appendPart(dst, m.Username)
 	dst = binary.AppendVarint(dst, m.Time)
 	dst = binary.AppendVarint(dst, m.Expiry)
-	var flags byte
+	return append(dst, m.QoS, m.formFlags(), byte(m.Origin), m.Hops)
+}
+
+func (m *Message) formFlags() (flags byte) {
 	if m.Retain {
 		flags |= formRetain
 	}
 	if m.Retained {
 		flags |= formRetained
 	}
-	return append(dst, m.QoS, flags, byte(m.Origin), m.Hops)
+	return flags
+}
+
+// setKind takes QoS, flags, origin and hops; false: they cannot be.
+func (m *Message) setKind(b []byte) bool {
+	flags := b[1]
+	m.QoS, m.Origin, m.Hops = b[0], Origin(b[2]), b[3]
+	m.Retain, m.Retained = flags&formRetain != 0, flags&formRetained != 0
+	return m.QoS <= 2 && flags <= formRetain|formRetained && m.Origin <= OriginPeer
 }
 
 func appendPart[T string | []byte | packet.Props](dst []byte, p T) []byte {
@@ -60,12 +71,9 @@ func CutForm(b []byte) (m *Message, rest []byte, err error) {
 	if f.bad {
 		return nil, nil, fmt.Errorf("%w: it ends too early", ErrForm)
 	}
-	flags := end[1]
-	m.QoS, m.Origin, m.Hops = end[0], Origin(end[2]), end[3]
-	if m.QoS > 2 || flags > formRetain|formRetained || m.Origin > OriginPeer {
-		return nil, nil, fmt.Errorf("%w: QoS %d, flags %#x, origin %d", ErrForm, m.QoS, flags, m.Origin)
+	if !m.setKind(end) {
+		return nil, nil, fmt.Errorf("%w: QoS, flags, origin, hops are %x", ErrForm, end)
 	}
-	m.Retain, m.Retained = flags&formRetain != 0, flags&formRetained != 0
 	buf := make([]byte, 0, len(topic)+len(props)+len(payload))
 	m.setBytes(buf, string(topic), payload, packet.Props(props))
 	if len(payload) == 0 {
