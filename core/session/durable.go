@@ -239,6 +239,24 @@ func ReadDelivery(b []byte) (Loaded, error) {
 	return l, r.end("delivery")
 }
 
+// AppendTerms appends the byte form of a delivery without its place and its message:
+// its effective QoS and its subscription.
+func AppendTerms(dst []byte, d *message.Delivery, qos byte) []byte {
+	return appendTerms(append(dst, qos), d)
+}
+
+// CutTerms reads what AppendTerms has written from the start of b, and returns what
+// follows it.
+func CutTerms(b []byte) (l Loaded, rest []byte, err error) {
+	r := &reader{b: b}
+	l.QoS = r.qos()
+	l.Delivery = r.terms()
+	if r.err != nil {
+		return Loaded{}, nil, fmt.Errorf("session: read terms: %w", r.err)
+	}
+	return l, r.b, nil
+}
+
 // AppendOptions appends the byte form of a subscription's options.
 func AppendOptions(dst []byte, o message.SubOptions) []byte { return appendOptions(dst, &o) }
 

@@ -37,6 +37,10 @@ func appendOptions(dst []byte, o *message.SubOptions) []byte {
 }
 
 func appendDelivery(dst []byte, d *message.Delivery) []byte {
+	return d.Msg.AppendForm(appendTerms(dst, d))
+}
+
+func appendTerms(dst []byte, d *message.Delivery) []byte {
 	if d.Share != nil {
 		dst = append(dst, formShared)
 		dst = appendString(dst, d.Share.Group)
@@ -44,8 +48,7 @@ func appendDelivery(dst []byte, d *message.Delivery) []byte {
 	} else {
 		dst = append(dst, 0)
 	}
-	dst = appendOptions(dst, &d.Opts)
-	return d.Msg.AppendForm(dst)
+	return appendOptions(dst, &d.Opts)
 }
 
 // reader takes a byte form apart. After the first fault it returns zero values.
@@ -154,6 +157,12 @@ func (r *reader) options() (o message.SubOptions) {
 }
 
 func (r *reader) delivery() (d message.Delivery) {
+	d = r.terms()
+	d.Msg = r.message()
+	return d
+}
+
+func (r *reader) terms() (d message.Delivery) {
 	switch flags := r.byte(); flags {
 	case 0:
 	case formShared:
@@ -166,7 +175,6 @@ func (r *reader) delivery() (d message.Delivery) {
 		r.fail("delivery flags are %#x", flags)
 	}
 	d.Opts = r.options()
-	d.Msg = r.message()
 	return d
 }
 
