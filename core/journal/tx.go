@@ -25,9 +25,11 @@ type Tx struct {
 	j    *Journal
 	b    *store.Batch // nil once ended
 	need store.Durability
-	bars int // barriers
+	bars int  // barriers, and what was owed
+	part Part // nil: none
 
-	over atomic.Bool // err is set
+	given atomic.Bool // it has its place in the store's order
+	over  atomic.Bool // err is set
 
 	mu      sync.Mutex
 	waiters []Waiter // guarded by mu
@@ -35,6 +37,32 @@ type Tx struct {
 }
 
 var _ store.Completion = (*Tx)(nil)
+
+// Part is what a room gathers for a Tx while it is filled, to put it in at the end
+// as few operations. A Tx has one at most.
+type Part interface {
+	// Fill puts the operations into t, which is about to be committed.
+	Fill(t *Tx)
+	// Given says that t has its place in the store's order: what is committed after
+	// the call is applied after t. t may have ended.
+	Given()
+}
+
+// Part is what Join has set; nil: nothing.
+func (t *Tx) Part() Part { return t.part }
+
+// Join has p fill t at its end.
+func (t *Tx) Join(p Part) { t.part = p }
+
+// Owe says that t's part has something new that is to be as safe as d when t has
+// ended. It counts as an operation.
+func (t *Tx) Owe(d store.Durability) {
+	t.Need(d)
+	t.bars++
+}
+
+// Given tells whether t has its place in the store's order.
+func (t *Tx) Given() bool { return t.given.Load() }
 
 // Put sets the key's value, such that it is as safe as d when t has ended.
 func (t *Tx) Put(d store.Durability, key, value []byte) {
@@ -64,8 +92,17 @@ func (t *Tx) Len() int { return t.b.Len() + t.bars }
 
 // Commit ends the filling of t.
 func (t *Tx) Commit() {
+	part := t.part
+	if part != nil {
+		part.Fill(t)
+		t.part = nil
+	}
 	t.b.Free()
 	t.j.commit(t)
+	t.given.Store(true)
+	if part != nil {
+		part.Given()
+	}
 }
 
 // Wait makes w resume when t has ended, which may be at once, on this goroutine.
