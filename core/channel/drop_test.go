@@ -51,8 +51,8 @@ func TestDroppedBeforeItIsWritten(t *testing.T) {
 		if kinds := sent(t, away); len(kinds) != 2 || kinds[1] != packet.TypePublish {
 			t.Errorf("first committed first %v: the client was sent %v", firstIsFirst, kinds)
 		}
-		if n, _, err := store.Count(st, store.Prefix([]byte("q"))); err != nil || n != 1 {
-			t.Errorf("first committed first %v: %d places, %v", firstIsFirst, n, err)
+		if n, _, err := store.Count(st, store.Prefix([]byte("m"))); err != nil || n != 1 {
+			t.Errorf("first committed first %v: %d blocks, %v", firstIsFirst, n, err)
 		}
 	}
 }

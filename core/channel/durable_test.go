@@ -36,6 +36,14 @@ func (d *disk) Scan(r store.Range, fn func(key, value []byte) bool) error {
 	return d.mem.Scan(r, fn)
 }
 
+// Get implements store.Store.
+func (d *disk) Get(key, dst []byte) ([]byte, error) {
+	if d.blind {
+		return dst, errors.New("the disk cannot be read")
+	}
+	return d.mem.Get(key, dst)
+}
+
 // Commit implements store.Store.
 func (d *disk) Commit(b *store.Batch, l store.Durability, done store.Completion) error {
 	if d.auto && !d.broken {
@@ -135,7 +143,7 @@ func (w *world) keys() error {
 		return true
 	})
 	var b strings.Builder
-	for _, letter := range "suqi" {
+	for _, letter := range "sumfxi" {
 		fmt.Fprintf(&b, "%c=%d ", letter, n[byte(letter)])
 	}
 	fmt.Fprintln(&w.out, strings.TrimSpace(b.String()))

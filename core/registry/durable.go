@@ -30,8 +30,8 @@ type durable struct {
 	seq     uint64 // the place that was given out last
 	// Transactions with something of the session that had not ended when they were
 	// last looked at: whoever takes the session over waits for them.
-	open  []*journal.Tx
-	later putOff // deletions that wait for those
+	open    []*journal.Tx
+	backlog backlog
 }
 
 // keeps tells whether the delivery has to survive: its effective QoS is above 0.
@@ -78,11 +78,8 @@ func (c *Client) record(b *router.Batch, m *message.Delivery) {
 	d := c.durable
 	d.seq++
 	m.Seq = d.seq
-	v := append(b.Scratch(), kindMessage)
-	v = session.AppendDelivery(v, m, d.qos(m))
-	var k [placeKeyLen]byte
-	d.tx(b, c.reg.cfg.Journal).Put(d.level, appendPlace(k[:0], d.sid, m.Seq), v)
-	b.Reuse(v)
+	t := d.tx(b, c.reg.cfg.Journal)
+	d.backlog.placed(m.Seq, c.reg.part(t).add(t, d, m, c.runner == nil))
 }
 
 // Settle puts what the session's effects leave for the journal into b's
@@ -102,20 +99,49 @@ func (c *Client) settle(b *router.Batch, e *session.Effects) {
 	if d == nil {
 		return
 	}
-	var k [placeKeyLen]byte
+	if !concerns(e) {
+		return
+	}
+	t := d.tx(b, c.reg.cfg.Journal)
 	for i := range e.Drops {
-		c.remove(b, e.Drops[i].Seq)
+		d.over(t, e.Drops[i].Seq)
 	}
 	for _, m := range e.Moves {
-		switch {
-		case m.Step == session.StepForgotten:
-			d.tx(b, c.reg.cfg.Journal).Delete(appendInbound(k[:0], d.sid, m.ID))
-		case m.Seq == 0:
-		case m.Step == session.StepReceived:
-			d.tx(b, c.reg.cfg.Journal).Put(d.level, appendPlace(k[:0], d.sid, m.Seq), []byte{kindReceived})
+		switch m.Step {
+		case session.StepForgotten:
+			var k [placeKeyLen]byte
+			t.Delete(appendInbound(k[:0], d.sid, m.ID))
+		case session.StepReceived:
+			if m.Seq != 0 {
+				t.Need(d.level)
+				d.backlog.mark(t, d.sid, m.Seq, markReceived)
+			}
 		default:
-			d.tx(b, c.reg.cfg.Journal).Delete(appendPlace(k[:0], d.sid, m.Seq))
+			d.over(t, m.Seq)
 		}
+	}
+	d.backlog.tell(t, d.sid)
+}
+
+// concerns tells whether e has something of the store.
+func concerns(e *session.Effects) bool {
+	for i := range e.Moves {
+		if m := &e.Moves[i]; m.Seq != 0 || m.Step == session.StepForgotten {
+			return true
+		}
+	}
+	for i := range e.Drops {
+		if e.Drops[i].Seq != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// over takes a place out; 0: none.
+func (d *durable) over(t *journal.Tx, seq uint64) {
+	if seq != 0 {
+		d.backlog.over(t, seq)
 	}
 }
 
@@ -125,10 +151,9 @@ func (c *Client) remove(b *router.Batch, seq uint64) {
 	if seq == 0 || d == nil {
 		return
 	}
-	own := d.tx(b, c.reg.cfg.Journal)
-	if !d.later.add(seq, own, d.open, c) {
-		own.Delete(appendPlace(nil, d.sid, seq))
-	}
+	t := d.tx(b, c.reg.cfg.Journal)
+	d.over(t, seq)
+	d.backlog.tell(t, d.sid)
 }
 
 // Dropped forgets a delivery that was taken from the mailbox and does not go to
@@ -274,7 +299,9 @@ func (c *Client) forget(b *router.Batch) {
 		add(appendFilter(nil, d.sid, filter))
 	}
 	c.sess.Awaiting(func(id uint16) { add(appendInbound(nil, d.sid, id)) })
-	c.sess.Places(func(seq uint64) { add(appendPlace(nil, d.sid, seq)) })
+	c.mu.Lock() // a Read may be under way
+	d.backlog.forget(t, d.sid)
+	c.mu.Unlock()
 	if len(keys) > singly {
 		for _, r := range rangesOf(d.sid) {
 			t.DeleteRange(r.From, r.To)

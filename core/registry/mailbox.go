@@ -136,24 +136,12 @@ func (c *Client) PutBack(box *Mailbox) {
 	c.inbox = box
 }
 
-// Resume implements journal.Waiter: what the mailbox holds may be safe now, and
-// what was dropped before it was written may be deleted.
+// Resume implements journal.Waiter: what the mailbox holds may be safe now.
 func (c *Client) Resume() {
 	c.mu.Lock()
 	runner, wake := c.runner, !c.woken && c.runner != nil
 	c.woken = c.woken || wake
-	var gone []uint64
-	if c.durable != nil {
-		gone = c.durable.later.take(c.durable.open, c)
-	}
 	c.mu.Unlock()
-	if len(gone) > 0 {
-		t := c.reg.cfg.Journal.Begin()
-		for _, seq := range gone {
-			t.Delete(appendPlace(nil, c.durable.sid, seq))
-		}
-		t.Commit()
-	}
 	if wake {
 		runner.Wake(nil)
 	}

@@ -3,6 +3,7 @@ package registry
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/dunlinmq/dunlin/core/session"
@@ -69,46 +70,91 @@ func (g *background) run() {
 }
 
 // read is Read on this goroutine, of at most some bytes.
-func (c *Client) read(places []uint64, most int) (ms []session.Loaded, err error) {
-	d, n := c.durable, len(places)
-	if d == nil || n == 0 {
+func (c *Client) read(places []uint64, most int) ([]session.Loaded, error) {
+	d := c.durable
+	if d == nil || len(places) == 0 {
 		return nil, nil
 	}
-	ms = make([]session.Loaded, 0, n)
-	size := 0
-	gone := func(upTo uint64) {
-		for len(ms) < n && places[len(ms)] < upTo {
-			l := session.Loaded{}
-			l.Seq = places[len(ms)]
-			ms = append(ms, l)
+	r := fetch{c: c, places: places, ms: make([]session.Loaded, len(places))}
+	for i, seq := range places {
+		r.ms[i].Seq = seq
+	}
+	r.blocks = c.blocksOf(places)
+	for i := range places {
+		k := r.blocks[i]
+		if k == nil || r.ms[i].Msg != nil {
+			continue
+		}
+		if r.size >= most {
+			r.ms = r.ms[:i]
+			break
+		}
+		if err := r.read(k); err != nil {
+			return nil, err
 		}
 	}
-	var lost error
-	r := store.Range{From: appendPlace(nil, d.sid, places[0]), To: appendPlace(nil, d.sid, places[n-1]+1)}
-	err = c.reg.cfg.Journal.Store().Scan(r, func(key, value []byte) bool {
-		_, seq, ok := cutPlace(key)
+	return r.ms, r.lost
+}
+
+// blocksOf is the block of each place; nil: it is over. One that is over may have
+// the block of its neighbours: nobody waits for it any more.
+func (c *Client) blocksOf(places []uint64) []*block {
+	ks := make([]*block, len(places))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	runs := c.durable.backlog.runs
+	for i, seq := range places {
+		if at := runOf(runs, seq); at >= 0 && runs[at].live > 0 {
+			ks[i], runs = runs[at].block, runs[at:]
+		}
+	}
+	return ks
+}
+
+// fetch is a read under way.
+type fetch struct {
+	c      *Client
+	places []uint64
+	blocks []*block
+	ms     []session.Loaded
+	size   int
+	buf    []byte
+	lost   error
+}
+
+// read brings what a block has of the places, and makes none ask for it again.
+func (r *fetch) read(k *block) error {
+	v, err := r.c.reg.cfg.Journal.Store().Get(appendBlock(nil, k.no), r.buf[:0])
+	for i := range r.blocks {
+		if r.blocks[i] == k {
+			r.blocks[i] = nil
+		}
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r.buf = v
+	err = eachPlace(v, func(p *placed) {
+		if p.sid != r.c.durable.sid {
+			return
+		}
+		i, ok := slices.BinarySearch(r.places, p.seq)
 		if !ok {
-			lost = fmt.Errorf("%w: key %x", ErrLost, key)
-			return true
+			return
 		}
-		gone(seq)
-		if len(ms) == n || places[len(ms)] != seq || len(value) == 0 || value[0] != kindMessage {
-			return len(ms) < n
-		}
-		l, bad := session.ReadDelivery(value[1:])
+		l, bad := p.loaded()
 		if bad != nil {
-			lost = fmt.Errorf("%w: place %d of %q: %w", ErrLost, seq, c.id, bad)
+			r.lost = fmt.Errorf("%w: place %d of %q: %w", ErrLost, p.seq, r.c.id, bad)
+			return
 		}
-		l.Seq = seq
-		ms = append(ms, l)
-		size += len(value)
-		return len(ms) < n && size < most
+		r.ms[i] = l
+		r.size += l.Msg.Size()
 	})
 	if err != nil {
-		return nil, err
+		r.lost = fmt.Errorf("%w: block %d with places of %q: %w", ErrLost, k.no, r.c.id, err)
 	}
-	if size < most {
-		gone(places[n-1] + 1)
-	}
-	return ms, lost
+	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/dunlinmq/dunlin/core/hook"
 	"github.com/dunlinmq/dunlin/core/journal"
 	"github.com/dunlinmq/dunlin/core/message"
+	"github.com/dunlinmq/dunlin/core/router"
 	"github.com/dunlinmq/dunlin/core/session"
 	"github.com/dunlinmq/dunlin/core/store"
 	"github.com/dunlinmq/dunlin/core/store/mem"
@@ -20,27 +21,46 @@ import (
 func TestReadBack(t *testing.T) {
 	j := journal.New(mem.New())
 	r := New(Config{Hooks: new(hook.Points), Journal: j})
-	c := &Client{id: "c", reg: r, durable: &durable{sid: 7}}
-	put := func(sid, seq uint64, kind byte, payload string) {
+	c := &Client{id: "c", reg: r, durable: &durable{sid: 7, level: store.Async}}
+	other := &Client{id: "o", reg: r, durable: &durable{sid: 6, level: store.Async}}
+	// put gives clients the message as their next place, in a block that they share.
+	put := func(payload string, to ...*Client) {
 		t.Helper()
-		v := []byte{kind}
-		if payload != "broken" {
-			v = session.AppendDelivery(v, &message.Delivery{Msg: &message.Message{Topic: "t", Payload: []byte(payload)}}, 1)
+		m := &message.Message{Topic: "t", Payload: []byte(payload), QoS: 1}
+		b := &router.Batch{}
+		for _, c := range to {
+			c.record(b, &message.Delivery{Msg: m, Opts: message.SubOptions{QoS: 1}})
 		}
-		if err := j.Apply(t.Context(), store.Async, func(tx *journal.Tx) { tx.Put(store.Async, appendPlace(nil, sid, seq), v) }); err != nil {
+		b.Flush()
+	}
+	put("one", other, c)
+	put("not wanted", c)
+	put("three", c, other)
+	put("four", c)
+	put("five", c, other)
+	put("six", c)
+	put("seven", c)
+	put("eight", c)
+	put("nine", other, c)
+	big := strings.Repeat("x", readBytes)
+	put(big, c)
+	put("behind it", c)
+	over := func(seqs ...uint64) {
+		t.Helper()
+		if err := j.Apply(t.Context(), store.Async, func(tx *journal.Tx) {
+			for _, seq := range seqs {
+				c.durable.backlog.over(tx, seq)
+			}
+			c.durable.backlog.tell(tx, c.durable.sid)
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	put(6, 3, kindMessage, "of another")
-	put(7, 1, kindMessage, "one")
-	put(7, 2, kindMessage, "not wanted")
-	put(7, 3, kindMessage, "three")
-	put(7, 5, kindReceived, "received")
-	put(7, 6, kindMessage, "broken")
-	put(7, 7, kindMessage, "seven")
-	big := strings.Repeat("x", readBytes)
-	put(7, 10, kindMessage, big)
-	put(7, 11, kindMessage, "behind it")
+	over(4, 5, 8, 9)
+	six := appendBlock(nil, c.durable.backlog.runs[runOf(c.durable.backlog.runs, 6)].block.no)
+	if err := j.Apply(t.Context(), store.Async, func(tx *journal.Tx) { tx.Put(store.Async, six, []byte("broken")) }); err != nil {
+		t.Fatal(err)
+	}
 
 	read := func(places ...uint64) (got []string, err error) {
 		c.Read(places, func(ms []session.Loaded, e error) {

@@ -15,31 +15,33 @@ import (
 //
 //	s sid           the session's record
 //	u sid filter    a subscription: its options
-//	q sid place     a message for the client: see the kinds
 //	i sid id        an inbound QoS 2 identifier between PUBLISH and PUBREL
+//	f sid           the floor: places up to it are over
+//	x sid place     a mark: what became of a place above the floor
+//
+// but for the messages, which are in the order of their coming and once for all
+// sessions, see [eachPlace]:
+//
+//	m number        a block of messages and their places
 const (
 	keySession = 's'
 	keyFilter  = 'u'
-	keyPlace   = 'q'
 	keyInbound = 'i'
+	keyFloor   = 'f'
+	keyMark    = 'x'
+	keyBlock   = 'm'
 
 	placeKeyLen = 1 + 8 + 8
 )
 
-// The first byte of a q record.
+// The byte of a mark.
 const (
-	kindMessage  = 0 // the delivery follows
-	kindReceived = 1 // a QoS 2 message that the client has: PUBREL is owed
+	markReceived = 1 // a QoS 2 message that the client has: PUBREL is owed
+	markOver     = 2
 )
-
-// formatVersion is that of keys and records.
-const formatVersion = 1
 
 // roomName is where the version stands in the store.
 const roomName = "sessions"
-
-// room is the form of what is in the store.
-var room = store.Format{Room: roomName, Version: formatVersion}
 
 func appendSession(k []byte, sid uint64) []byte {
 	return store.AppendUint64(append(k, keySession), sid)
@@ -49,8 +51,12 @@ func appendFilter(k []byte, sid uint64, filter string) []byte {
 	return append(store.AppendUint64(append(k, keyFilter), sid), filter...)
 }
 
-func appendPlace(k []byte, sid, seq uint64) []byte {
-	return store.AppendUint64(store.AppendUint64(append(k, keyPlace), sid), seq)
+func appendBlock(k []byte, no uint64) []byte { return store.AppendUint64(append(k, keyBlock), no) }
+
+func appendFloor(k []byte, sid uint64) []byte { return store.AppendUint64(append(k, keyFloor), sid) }
+
+func appendMark(k []byte, sid, seq uint64) []byte {
+	return store.AppendUint64(store.AppendUint64(append(k, keyMark), sid), seq)
 }
 
 func appendInbound(k []byte, sid uint64, id uint16) []byte {
@@ -65,19 +71,10 @@ func cutKey(key []byte) (sid uint64, rest []byte, ok bool) {
 	return store.CutUint64(key[1:])
 }
 
-func cutPlace(key []byte) (sid, seq uint64, ok bool) {
-	sid, rest, ok := cutKey(key)
-	if !ok {
-		return 0, 0, false
-	}
-	seq, rest, ok = store.CutUint64(rest)
-	return sid, seq, ok && len(rest) == 0
-}
-
-// rangesOf is all that a session has but for its record.
+// rangesOf is all that a session has but for its record and its messages.
 func rangesOf(sid uint64) []store.Range {
 	var rs []store.Range
-	for _, letter := range []byte{keyFilter, keyPlace, keyInbound} {
+	for _, letter := range []byte{keyFilter, keyInbound, keyFloor, keyMark} {
 		rs = append(rs, store.Prefix(store.AppendUint64([]byte{letter}, sid)))
 	}
 	return rs

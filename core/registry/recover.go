@@ -33,9 +33,8 @@ const step = 1 << 14
 // start.
 func (r *Registry) Recover(ctx context.Context, now int64, progress func(Recovered)) (Recovered, error) {
 	v := &recovery{r: r, now: now, ctx: ctx, progress: progress, found: map[uint64]*found{}, stray: map[uint64]bool{}}
-	j := r.cfg.Journal
-	err := j.OpenFormat(ctx, room)
-	for _, read := range []func() error{v.sessions, v.inbound, v.places, v.filters, v.settle} {
+	err := r.cfg.Journal.OpenFormat(ctx, room)
+	for _, read := range []func() error{v.sessions, v.inbound, v.floors, v.marks, v.messages, v.filters, v.settle} {
 		if err != nil {
 			return v.done, fmt.Errorf("recover the sessions: %w", err)
 		}
@@ -61,6 +60,7 @@ type recovery struct {
 	atSid  uint64
 	stray  map[uint64]bool // sessions without a record: what a crash has left of their end
 	maxSid uint64
+	dead   []uint64 // blocks without a place that is not over
 	fault  error
 }
 
@@ -69,6 +69,8 @@ type found struct {
 	c *Client
 	r record
 	session.Recovered
+	over   []uint64 // places with a mark that they are over, in order
+	sorted bool     // whether Kept is in order so far
 }
 
 // scan calls fn for the keys with a letter.
@@ -126,7 +128,7 @@ func (v *recovery) sessions() error {
 		cfg, _ := v.r.cfg.Zone(rec.Zone, version)
 		c := &Client{id: rec.ClientID, reg: v.r, sess: session.New(rec.ClientID, cfg, rec.Created)}
 		c.durable = &durable{sid: sid, level: max(rec.Level, store.Async), upgrade: cfg.UpgradeQoS}
-		v.found[sid] = &found{c: c, r: rec}
+		v.found[sid] = &found{c: c, r: rec, sorted: true}
 		v.done.Sessions++
 		return nil
 	})
@@ -139,53 +141,6 @@ func (v *recovery) inbound() error {
 		}
 		return nil
 	})
-}
-
-// places are in the order of their sessions, so that one list serves all.
-func (v *recovery) places() error {
-	v.at = nil
-	var kept []session.Kept
-	var last *found
-	flush := func() {
-		if last != nil {
-			last.Kept = kept
-			last.c.sess.Recover(last.Recovered, v.now)
-			last.Recovered = session.Recovered{}
-		}
-		kept = kept[:0]
-	}
-	err := v.scan(keyPlace, func(sid uint64, rest, value []byte) error {
-		s := v.of(sid)
-		seq, _, ok := store.CutUint64(rest)
-		if s == nil {
-			return nil
-		}
-		if !ok || seq == 0 || len(value) == 0 {
-			return errors.New("not a place")
-		}
-		if s != last {
-			flush()
-			last = s
-		}
-		v.done.Messages++
-		s.c.durable.seq = seq
-		if value[0] == kindReceived {
-			s.Received = append(s.Received, seq)
-			return nil
-		}
-		k := session.Kept{Seq: seq, Size: len(value)}
-		if len(s.c.sess.Config().Priorities) > 0 {
-			l, err := session.ReadDelivery(value[1:])
-			if err != nil {
-				return err
-			}
-			k.Topic = l.Msg.Topic
-		}
-		kept = append(kept, k)
-		return nil
-	})
-	flush()
-	return err
 }
 
 func (v *recovery) filters() error {
@@ -212,6 +167,9 @@ func (v *recovery) filters() error {
 // takes out of the store what belongs to none.
 func (v *recovery) settle() error {
 	v.r.sids.Store(v.maxSid)
+	for _, s := range v.found {
+		v.queue(s)
+	}
 	order := make([]*found, 0, len(v.found))
 	for _, s := range v.found {
 		order = append(order, s)
@@ -220,14 +178,14 @@ func (v *recovery) settle() error {
 	for chunk := range slices.Chunk(order, 1024) {
 		b := &router.Batch{Now: v.now}
 		for _, s := range chunk {
-			if len(s.Awaiting) > 0 { // it had no message that has brought them
-				s.c.sess.Recover(s.Recovered, v.now)
-			}
 			v.adopt(b, s)
 		}
 		b.Flush()
 	}
 	return v.r.cfg.Journal.Apply(v.ctx, store.Async, func(t *journal.Tx) {
+		for _, no := range v.dead {
+			t.Delete(appendBlock(nil, no))
+		}
 		for sid := range v.stray {
 			t.Delete(appendSession(nil, sid))
 			for _, r := range rangesOf(sid) {

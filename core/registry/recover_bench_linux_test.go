@@ -83,12 +83,12 @@ func fillSessions(b *testing.B, dir string) {
 		b.Fatal(err)
 	}
 	j := journal.New(st)
-	if err := j.OpenFormat(b.Context(), store.Format{Room: roomName, Version: formatVersion}); err != nil {
+	if err := j.OpenFormat(b.Context(), room); err != nil {
 		b.Fatal(err)
 	}
 	m := &message.Message{Topic: "sensors/1/temperature", Payload: make([]byte, 100), QoS: 1}
 	d := message.Delivery{Msg: m, Opts: message.SubOptions{QoS: 1}}
-	value := session.AppendDelivery([]byte{kindMessage}, &d, 1)
+	r := New(Config{Journal: j})
 	now := time.Now().UnixNano()
 	const step = 100
 	for first := 0; first < *recoverSessions; first += step {
@@ -96,12 +96,16 @@ func fillSessions(b *testing.B, dir string) {
 			for i := first; i < min(first+step, *recoverSessions); i++ {
 				sid := uint64(i + 1)
 				id := fmt.Sprintf("client-%08d", i)
-				r := record{ClientID: id, Created: now, Level: store.Async, Expiry: 7200, Left: now, ExpiresAt: now + int64(2*time.Hour),
+				rec := record{ClientID: id, Created: now, Level: store.Async, Expiry: 7200, Left: now, ExpiresAt: now + int64(2*time.Hour),
 					Facts: &hook.Client{ID: id, Protocol: packet.V50, Expiry: 7200}}
-				t.Put(store.Async, appendSession(nil, sid), r.append(nil))
+				t.Put(store.Async, appendSession(nil, sid), rec.append(nil))
 				t.Put(store.Async, appendFilter(nil, sid, fmt.Sprintf("sensors/%d/#", i)), session.AppendOptions(nil, d.Opts))
-				for n := range *recoverMessages {
-					t.Put(store.Async, appendPlace(nil, sid, uint64(n+1)), value)
+				p := r.part(t)
+				for n := range *recoverMessages { // none is another's
+					one := *m
+					d := d
+					d.Msg, d.Seq = &one, uint64(n+1)
+					p.add(t, &durable{sid: sid}, &d, true)
 				}
 			}
 		}); err != nil {

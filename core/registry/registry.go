@@ -59,7 +59,9 @@ type Registry struct {
 	online     *metrics.Gauge
 	total      *metrics.Gauge
 	scratch    sync.Pool     // *session.Effects
+	parts      sync.Pool     // *part
 	sids       atomic.Uint64 // the last number of a durable session
+	blocks     atomic.Uint64 // the last number of a block
 }
 
 type shard struct {
@@ -77,6 +79,7 @@ func New(cfg Config) *Registry {
 	for i := range r.shards {
 		r.shards[i].clients = make(map[string]*Client)
 	}
+	r.parts.New = func() any { return new(part) }
 	r.scratch.New = func() any { return new(session.Effects) }
 	r.background.most = cfg.Readers
 	r.timers.changed = make(chan struct{}, 1)

@@ -29,7 +29,7 @@ type Stored struct {
 }
 
 // ReadStored reads a store: sessions, then what belongs to them, each in the order of
-// their beginning. What belongs to no session is left out: the next start removes it.
+// their beginning, but messages in the order of their coming. What belongs to no session is left out: the next start removes it.
 // What cannot be understood is passed over; the error that tells of it comes at the end.
 func ReadStored(r store.Reader, to Stored) error {
 	if err := room.Same(r); err != nil {
@@ -54,7 +54,7 @@ type reading struct {
 
 // scan calls fn for the keys with a letter whose session is wanted. An error of fn
 // that is stop ends the scan, another is of the key.
-func (s *reading) scan(letter byte, fn func(client string, rest, value []byte) (bad, stop error)) error {
+func (s *reading) scan(letter byte, fn func(sid uint64, rest, value []byte) (bad, stop error)) error {
 	var stop error
 	err := s.r.Scan(store.Prefix([]byte{letter}), func(key, value []byte) bool {
 		sid, rest, ok := cutKey(key)
@@ -62,12 +62,11 @@ func (s *reading) scan(letter byte, fn func(client string, rest, value []byte) (
 			s.broken.Add(key, errKey)
 			return true
 		}
-		client, wanted := s.clients[sid]
-		if !wanted {
+		if _, wanted := s.clients[sid]; !wanted {
 			return true
 		}
 		var bad error
-		if bad, stop = fn(client, rest, value); bad != nil {
+		if bad, stop = fn(sid, rest, value); bad != nil {
 			s.broken.Add(key, bad)
 		}
 		return stop == nil
@@ -105,12 +104,12 @@ func (s *reading) subscriptions() error {
 	if s.to.Subscription == nil {
 		return nil
 	}
-	return s.scan(keyFilter, func(client string, rest, value []byte) (bad, stop error) {
+	return s.scan(keyFilter, func(sid uint64, rest, value []byte) (bad, stop error) {
 		o, err := session.ReadOptions(value)
 		if err != nil {
 			return err, nil
 		}
-		return nil, s.to.Subscription(client, string(rest), o)
+		return nil, s.to.Subscription(s.clients[sid], string(rest), o)
 	})
 }
 
@@ -118,10 +117,10 @@ func (s *reading) inbound() error {
 	if s.to.Inbound == nil {
 		return nil
 	}
-	return s.scan(keyInbound, func(client string, rest, _ []byte) (bad, stop error) {
+	return s.scan(keyInbound, func(sid uint64, rest, _ []byte) (bad, stop error) {
 		if len(rest) != 2 {
 			return errKey, nil
 		}
-		return nil, s.to.Inbound(client, uint16(rest[0])<<8|uint16(rest[1]))
+		return nil, s.to.Inbound(s.clients[sid], uint16(rest[0])<<8|uint16(rest[1]))
 	})
 }

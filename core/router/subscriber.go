@@ -40,22 +40,7 @@ type Batch struct {
 	tx      *journal.Tx // what of the batch must survive; nil: nothing yet
 	refused int
 	reason  packet.ReasonCode // of the last refusal
-	scratch []byte
 }
-
-// Scratch is an empty buffer for what is put into the transaction, which copies
-// it. The next call gives the same memory: give back what has grown by Reuse.
-func (b *Batch) Scratch() []byte { return b.scratch[:0] }
-
-// Reuse keeps the memory of p for the next Scratch, unless it is large.
-func (b *Batch) Reuse(p []byte) {
-	if cap(p) <= maxScratch {
-		b.scratch = p
-	}
-}
-
-// maxScratch bounds what an idle batch holds on to.
-const maxScratch = 64 << 10
 
 // Refuse says that a delivery which would have to be kept could not be, and what
 // its publisher is to be told: see [journal.Refusal].

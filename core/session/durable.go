@@ -194,7 +194,7 @@ type Recovered struct {
 // Kept is a message in the journal.
 type Kept struct {
 	Seq   uint64
-	Size  int    // about that of its byte form
+	Size  int    // of its message, bytes: that of message.Message.Size
 	Topic string // for its priority; "" where the configuration has none
 }
 
@@ -220,7 +220,7 @@ func (s *Session) Recover(r Recovered, now int64) {
 		if len(s.cfg.Priorities) == 0 && l.kept.len() == 0 {
 			l.kept = places{make([]uint64, 0, len(r.Kept)), make([]uint32, 0, len(r.Kept))}
 		}
-		s.queue.keep(l, k.Seq, int64(k.Size))
+		s.queue.keep(l, k.Seq, int64(k.Size)+messageOverhead)
 	}
 	s.maybeSent = r.Kept[min(len(r.Kept), s.cfg.maxInflight())-1].Seq
 }

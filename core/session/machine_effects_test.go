@@ -96,7 +96,7 @@ func (m *machine) crash() {
 		if m.journal[seq].Msg == nil {
 			r.Received = append(r.Received, seq)
 		} else {
-			r.Kept = append(r.Kept, Kept{seq, m.journal[seq].Msg.Size() + 50, m.journal[seq].Msg.Topic})
+			r.Kept = append(r.Kept, Kept{seq, m.journal[seq].Msg.Size(), m.journal[seq].Msg.Topic})
 		}
 	}
 	r.Awaiting = slices.Sorted(maps.Keys(m.inbound))
