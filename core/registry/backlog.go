@@ -104,6 +104,20 @@ func (l *backlog) pass(seq uint64) bool {
 	return true
 }
 
+// isOver tells whether a place is over.
+func (l *backlog) isOver(seq uint64) bool {
+	if seq <= l.floor {
+		return true
+	}
+	i, _ := slices.BinarySearchFunc(l.ahead, seq, func(s span, at uint64) int {
+		if s.to < at {
+			return -1
+		}
+		return 1
+	})
+	return i < len(l.ahead) && l.ahead[i].from <= seq
+}
+
 func (l *backlog) marked(seq uint64) bool {
 	_, ok := slices.BinarySearch(l.marks, seq)
 	return ok

@@ -29,6 +29,11 @@ func TestPass(t *testing.T) {
 				t.Fatalf("pass(%d) is %v with %+v", seq, got, l)
 			}
 			over[seq] = true
+			for seq := range uint64(n + 2) {
+				if l.isOver(seq) != (seq == 0 || over[seq]) {
+					t.Fatalf("isOver(%d) is %v: %+v", seq, l.isOver(seq), l)
+				}
+			}
 			want := slices.Index(over[1:], false)
 			if l.floor != uint64(want) {
 				t.Fatalf("floor %d, want %d: %+v", l.floor, want, l)
@@ -124,6 +129,14 @@ func (m *stored) step() {
 				m.overIn(b, c, seq)
 			}
 		}
+	case n < 85: // the client has some, and they are to be released
+		for seq := range m.owed[c.id] {
+			if m.rng.IntN(3) == 0 {
+				// It is its connection's event loop that does all that follows for the place.
+				c.Settle(m.open[0], &session.Effects{Moves: []session.Move{{Seq: seq, Step: session.StepReceived}}})
+				m.owed[c.id][seq] = "received"
+			}
+		}
 	case n < 97:
 		m.commit(m.rng.IntN(len(m.open)))
 	case n < 99:
@@ -142,6 +155,9 @@ func (m *stored) step() {
 func (m *stored) over(c *Client, seq uint64) { m.overIn(m.open[0], c, seq) }
 
 func (m *stored) overIn(b *router.Batch, c *Client, seq uint64) {
+	if m.owed[c.id][seq] == "received" {
+		b = m.open[0]
+	}
 	c.mu.Lock()
 	c.remove(b, seq)
 	c.mu.Unlock()
@@ -168,10 +184,17 @@ func (m *stored) crash() {
 			m.t.Fatalf("%s did not come back", old.id)
 		}
 		m.clients[i] = c
-		var places []uint64
+		var places, all []uint64
 		c.sess.Kept(func(seq uint64) { places = append(places, seq) })
-		if len(places) != len(m.owed[c.id]) || !slices.IsSorted(places) {
-			m.t.Fatalf("%s: places %v, want those of %d messages", c.id, places, len(m.owed[c.id]))
+		c.sess.Places(func(seq uint64) { all = append(all, seq) })
+		received := 0
+		for _, what := range m.owed[c.id] {
+			if what == "received" {
+				received++
+			}
+		}
+		if len(all) != len(m.owed[c.id]) || len(places)+received != len(all) || !slices.IsSorted(places) {
+			m.t.Fatalf("%s: places %v of %v, want those of %d messages and %d that were received", c.id, places, all, len(m.owed[c.id]), received)
 		}
 		for len(places) > 0 {
 			ms, err := c.read(places, readBytes)

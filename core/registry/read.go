@@ -79,7 +79,7 @@ func (c *Client) read(places []uint64, most int) ([]session.Loaded, error) {
 	for i, seq := range places {
 		r.ms[i].Seq = seq
 	}
-	r.blocks = c.blocksOf(places)
+	r.blocks, r.lost = c.blocksOf(places)
 	for i := range places {
 		k := r.blocks[i]
 		if k == nil || r.ms[i].Msg != nil {
@@ -98,17 +98,22 @@ func (c *Client) read(places []uint64, most int) ([]session.Loaded, error) {
 
 // blocksOf is the block of each place; nil: it is over. One that is over may have
 // the block of its neighbours: nobody waits for it any more.
-func (c *Client) blocksOf(places []uint64) []*block {
-	ks := make([]*block, len(places))
+func (c *Client) blocksOf(places []uint64) (ks []*block, err error) {
+	ks = make([]*block, len(places))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	runs := c.durable.backlog.runs
+	l := &c.durable.backlog
+	runs := l.runs
 	for i, seq := range places {
-		if at := runOf(runs, seq); at >= 0 && runs[at].live > 0 {
+		at := runOf(runs, seq)
+		switch {
+		case at < 0 && !l.isOver(seq):
+			err = fmt.Errorf("%w: place %d of %q is in no block", ErrLost, seq, c.id)
+		case at >= 0 && runs[at].live > 0:
 			ks[i], runs = runs[at].block, runs[at:]
 		}
 	}
-	return ks
+	return ks, err
 }
 
 // fetch is a read under way.

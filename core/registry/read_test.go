@@ -89,7 +89,8 @@ func TestReadBack(t *testing.T) {
 		{[]uint64{3, 6, 7, 8}, "three - seven -", true},
 		{[]uint64{7, 10, 11}, "seven " + big, false},
 		{[]uint64{10}, big, false},
-		{[]uint64{11, 12}, "behind it -", false},
+		{[]uint64{8, 11}, "- behind it", false},
+		{[]uint64{10, 12}, big + " -", true}, // it was never given out
 		{nil, "", false},
 	} {
 		got, err := read(k.places...)

@@ -69,8 +69,7 @@ type found struct {
 	c *Client
 	r record
 	session.Recovered
-	over   []uint64 // places with a mark that they are over, in order
-	sorted bool     // whether Kept is in order so far
+	over []uint64 // places with a mark that they are over, in order
 }
 
 // scan calls fn for the keys with a letter.
@@ -128,7 +127,7 @@ func (v *recovery) sessions() error {
 		cfg, _ := v.r.cfg.Zone(rec.Zone, version)
 		c := &Client{id: rec.ClientID, reg: v.r, sess: session.New(rec.ClientID, cfg, rec.Created)}
 		c.durable = &durable{sid: sid, level: max(rec.Level, store.Async), upgrade: cfg.UpgradeQoS}
-		v.found[sid] = &found{c: c, r: rec, sorted: true}
+		v.found[sid] = &found{c: c, r: rec}
 		v.done.Sessions++
 		return nil
 	})

@@ -98,9 +98,6 @@ func (v *recovery) place(s *found, k *block, p *placed) {
 	if len(s.c.sess.Config().Priorities) > 0 {
 		kept.Topic = string(p.msg.Topic())
 	}
-	if n := len(s.Kept); n > 0 && s.Kept[n-1].Seq > p.seq {
-		s.sorted = false
-	}
 	s.Kept = append(s.Kept, kept)
 	v.done.Messages++
 }
@@ -108,10 +105,11 @@ func (v *recovery) place(s *found, k *block, p *placed) {
 // queue gives the session what waits for it, when all of it is there.
 func (v *recovery) queue(s *found) {
 	l := &s.c.durable.backlog
-	if !s.sorted {
+	inOrder := func(a, b run) int { return cmp.Compare(a.last, b.last) }
+	if !slices.IsSortedFunc(l.runs, inOrder) {
 		// Transactions of several event loops were not written in the order of the places.
+		slices.SortFunc(l.runs, inOrder)
 		slices.SortFunc(s.Kept, func(a, b session.Kept) int { return cmp.Compare(a.Seq, b.Seq) })
-		slices.SortFunc(l.runs, func(a, b run) int { return cmp.Compare(a.last, b.last) })
 	}
 	l.recover(s.Kept, s.Received, s.c.durable.seq)
 	if len(s.Kept) > 0 || len(s.Received) > 0 || len(s.Awaiting) > 0 {
