@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -207,6 +209,7 @@ topics = [
 
 [config.bridges.'second']
 address = 'tcp://192.0.2.1:1883'
+addresses = ['tcp://192.0.2.2:1884']
 protocol = "5.0"
 topics = [
   {filter = '#', direction = "both", qos = 0, local_prefix = '', remote_prefix = ''},
@@ -216,15 +219,49 @@ topics = [
 	if text != want {
 		t.Errorf("got\n%s\nwant\n%s", text, want)
 	}
-	if got := strings.Join(notes, "\n"); len(notes) != 3 || !strings.Contains(got, "lazy") || !strings.Contains(got, "bridge_attempt_unsubscribe") || !strings.Contains(got, "first address") {
+	if got := strings.Join(notes, "\n"); len(notes) != 2 || !strings.Contains(got, "lazy") || !strings.Contains(got, "bridge_attempt_unsubscribe") {
 		t.Errorf("notes:\n%s", got)
 	}
 	for text, want := range map[string]string{
 		"listener 1883\n": "no connection block", "connection x\n": "has no address", "connection x\naddress h\ntopic a out 7\n": "qos",
-		"connection x\naddress h\ntopic a b c d e f\n": "line 3", "connection x\nkeepalive_interval soon\n": "line 2", "connection x\nbridge_protocol_version 6\n": "line 2",
+		"connection x\naddress h\n": "has no topic", "connection x\naddress h\ntopic a b c d e f\n": "line 3", "connection x\nkeepalive_interval soon\n": "line 2", "connection x\nbridge_protocol_version 6\n": "line 2",
 	} {
 		if _, _, err := fromMosquitto(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", text, err, want)
+		}
+	}
+}
+
+// Each option of a bridge in mosquitto.conf is taken over or told of, by its line.
+func TestImportAllOptions(t *testing.T) {
+	taken := []string{
+		"bridge_cafile ca.pem", "bridge_certfile c.pem", "bridge_keyfile k.pem", "bridge_insecure false", "cleansession true", "bridge_protocol_version mqttv311",
+		"keepalive_interval 60", "notifications true", "notification_topic n/t", "remote_clientid r", "remote_username u", "remote_password p",
+		"restart_timeout 10", "round_robin true", "start_type automatic", "try_private true", "topic a/# both 2", "max_inflight_messages 7",
+	}
+	var text strings.Builder
+	text.WriteString("connection all\naddresses 192.0.2.1 [2001:db8::1]:8884 broker.example\n")
+	for _, line := range taken {
+		text.WriteString(line + "\n")
+	}
+	first := strings.Count(text.String(), "\n") + 1
+	keys := slices.Sorted(maps.Keys(left))
+	for _, key := range keys {
+		text.WriteString(key + " false\n")
+	}
+	text.WriteString("colour red\nlistener 1883\nmax_connections 5\n")
+	out, notes, err := fromMosquitto(text.String())
+	if err != nil || len(notes) != len(keys)+1 {
+		t.Fatalf("%d notes for %d keys, %v:\n%s", len(notes), len(keys)+1, err, strings.Join(notes, "\n"))
+	}
+	for i, key := range append(keys, "colour") {
+		if want := fmt.Sprintf("line %d: %s is ", first+i, key); !strings.HasPrefix(notes[i], want) {
+			t.Errorf("note %q, want %q", notes[i], want)
+		}
+	}
+	for _, want := range []string{"address = 'ssl://192.0.2.1:8883'\naddresses = ['ssl://[2001:db8::1]:8884', 'ssl://broker.example:8883']\n", "round_robin = true\n", "max_inflight = 7\n", "presence = 'n/t'\n", "clean = true\n"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in\n%s", want, out)
 		}
 	}
 }

@@ -6,13 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 )
 
 // block is a connection block of mosquitto.conf on its way to a bridge.
 type block struct {
-	name, address, version            string
+	name, version                     string
+	addresses                         []string
 	keys                              []string // lines of TOML
 	topics                            []string
 	secure                            bool
@@ -36,7 +38,7 @@ func fromMosquitto(text string) (toml string, notes []string, err error) {
 			blocks = append(blocks, b)
 			continue
 		}
-		if key == "listener" || key == "include_dir" {
+		if slices.Contains(elsewhere, key) {
 			b = nil // another kind of block
 		}
 		if b == nil {
@@ -62,6 +64,30 @@ func fromMosquitto(text string) (toml string, notes []string, err error) {
 	return out.String(), notes, nil
 }
 
+// elsewhere are keys that end a connection block.
+var elsewhere = []string{"listener", "port", "include_dir", "plugin", "auth_plugin"}
+
+// left are the keys of a bridge that have no counterpart, and what becomes of them.
+var left = map[string]string{
+	"bridge_attempt_unsubscribe": "nothing is unsubscribed: a route that is taken away stays subscribed until the other broker's session ends",
+	"bridge_outgoing_retain":     "RETAIN always goes along",
+	"bridge_max_packet_size":     "what the other broker says in its CONNACK counts (5.0)",
+	"bridge_bind_address":        "the system chooses the source address",
+	"bridge_alpn":                "no ALPN is sent",
+	"bridge_tls_version":         "TLS 1.2 and 1.3 are spoken",
+	"bridge_require_ocsp":        "OCSP is not asked for: certificates are checked without it",
+	"bridge_capath":              "a folder of authorities is not read: join them in one file as ca_file, or the system's are taken",
+	"bridge_identity":            "there is no TLS with a shared key: the bridge needs certificates",
+	"bridge_psk":                 "there is no TLS with a shared key: the bridge needs certificates",
+	"local_clientid":             "a bridge is no client of this broker and needs no identifier here",
+	"local_username":             "a bridge is no client of this broker and needs no name here",
+	"local_password":             "a bridge is no client of this broker and needs no password here",
+	"local_cleansession":         "the queue to the other broker is always kept",
+	"idle_timeout":               "a bridge is started by ctl and stays connected",
+	"threshold":                  "a bridge is started by ctl and stays connected",
+	"notifications_local_only":   "this broker tells of its bridges by ctl and not by a topic",
+}
+
 // texts are keys whose values are taken over as texts, under other names.
 var texts = map[string]string{
 	"remote_password": "password", "password": "password", "bridge_cafile": "ca_file", "bridge_certfile": "cert_file", "bridge_keyfile": "key_file",
@@ -77,11 +103,9 @@ func (b *block) line(key, value string) (note string, err error) {
 	}
 	switch key {
 	case "address", "addresses":
-		first, more, _ := strings.Cut(value, " ")
-		b.address = first
-		if more != "" {
-			note = "only the first address is used"
-		}
+		b.addresses = strings.Fields(value)
+	case "round_robin":
+		set("round_robin = %t", value == "true")
 	case "topic":
 		return b.topic(value)
 	case "bridge_protocol_version":
@@ -116,9 +140,21 @@ func (b *block) line(key, value string) (note string, err error) {
 	case "max_inflight_messages":
 		set("max_inflight = %s", value)
 	default:
-		note = key + " has no counterpart and is left out"
+		return b.leave(key, value), nil
 	}
 	return note, nil
+}
+
+// leave is what is told of a key that is not taken over.
+func (b *block) leave(key, value string) string {
+	b.secure = b.secure || slices.Contains([]string{"bridge_capath", "bridge_identity", "bridge_psk", "bridge_tls_version", "bridge_alpn"}, key)
+	if key == "notifications_local_only" && value == "true" {
+		b.notifications = false
+	}
+	if why := left[key]; why != "" {
+		return key + " is left out: " + why
+	}
+	return key + " is not known of a bridge and is left out"
 }
 
 // restart is "[base] cap" of the pauses between connections.
@@ -172,15 +208,21 @@ func (b *block) topic(value string) (note string, err error) {
 
 // write appends the block as a table.
 func (b *block) write(out *strings.Builder) error {
-	if b.name == "" || b.address == "" {
+	if b.name == "" || len(b.addresses) == 0 {
 		return fmt.Errorf("connection %q has no address", b.name)
 	}
-	host, port, err := net.SplitHostPort(b.address)
-	if err != nil {
-		host, port = b.address, map[bool]string{true: "8883", false: "1883"}[b.secure]
+	if len(b.topics) == 0 {
+		return fmt.Errorf("connection %q has no topic", b.name)
 	}
-	scheme := map[bool]string{true: "ssl", false: "tcp"}[b.secure]
-	fmt.Fprintf(out, "[config.bridges.%s]\naddress = %s\nprotocol = %q\n", quote(b.name), quote(scheme+"://"+net.JoinHostPort(host, port)), b.version)
+	fmt.Fprintf(out, "[config.bridges.%s]\naddress = %s\n", quote(b.name), quote(b.url(b.addresses[0])))
+	if more := b.addresses[1:]; len(more) > 0 {
+		list := make([]string, len(more))
+		for i, a := range more {
+			list[i] = quote(b.url(a))
+		}
+		fmt.Fprintf(out, "addresses = [%s]\n", strings.Join(list, ", "))
+	}
+	fmt.Fprintf(out, "protocol = %q\n", b.version)
 	if b.clientID != "" {
 		fmt.Fprintf(out, "client_id = %s\n", quote(b.clientID))
 	}
@@ -199,6 +241,15 @@ func (b *block) write(out *strings.Builder) error {
 	}
 	fmt.Fprintf(out, "topics = [\n  %s,\n]\n\n", strings.Join(b.topics, ",\n  "))
 	return nil
+}
+
+// url is an address in this plugin's form.
+func (b *block) url(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		host, port = strings.Trim(address, "[]"), map[bool]string{true: "8883", false: "1883"}[b.secure]
+	}
+	return map[bool]string{true: "ssl", false: "tcp"}[b.secure] + "://" + net.JoinHostPort(host, port)
 }
 
 // quote writes a TOML string.
