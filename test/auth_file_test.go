@@ -205,3 +205,26 @@ func TestAuthFileStorm(t *testing.T) {
 		t.Errorf("%d messages while %d clients logged in", served, storm)
 	}
 }
+
+// TestLeavingLogins: who does not wait for the answer to a password has failed, too.
+func TestLeavingLogins(t *testing.T) {
+	t.Parallel()
+	s := shippedAuthFile(t)
+	s.config = "[access]\nlogin_backoff = \"3, 1m, 1h, 1h\"\nlogin_backoff_exempt = \"192.0.2.1\"\n"
+	b := start(t, s)
+	connect := func(password string) *packet.Connect {
+		return &packet.Connect{Version: v5, ClientID: "c", CleanStart: true, HasUsername: true, Username: "ann", HasPassword: true, Password: []byte(password)}
+	}
+	if got := b.code(v5, *connect("pencil")); got != packet.Success {
+		t.Fatalf("the right password: %v", got)
+	}
+	for range 3 {
+		c := b.dial(v5)
+		c.send(connect("wrong"))
+		c.close()
+	}
+	b.eventually("the alarm", func() bool { return strings.Contains(b.log.String(), "login_backoff") })
+	if got := b.code(v5, *connect("pencil")); got != packet.QuotaExceeded {
+		t.Errorf("afterwards: %v", got)
+	}
+}

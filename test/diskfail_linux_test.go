@@ -91,3 +91,31 @@ func TestDiskFails(t *testing.T) {
 		})
 	}
 }
+
+// TestDelayedDiskFails: a delayed message that a failed disk cannot keep is refused as everything else that waits for it.
+func TestDelayedDiskFails(t *testing.T) {
+	b := start(t, module("delayed", "[plugin]\ngrant = [\"schedule\"]\n"))
+	pub := b.dial(v5)
+	pub.connect("pub")
+	pub.publishSync(&packet.Publish{Topic: "$delayed/3600/x", QoS: 1})
+	b.writable(false)
+	pub.publish("$delayed/3600/x", "", 1)
+	switch p := pub.read().(type) { // it has met the disk first, or something else has
+	case *packet.Disconnect:
+		if p.Code != packet.ImplementationSpecificError {
+			t.Errorf("sent away with %v", p.Code)
+		}
+	case *packet.Ack:
+		if p.Code != packet.ImplementationSpecificError {
+			t.Errorf("refused with %v", p.Code)
+		}
+	default:
+		t.Errorf("the publisher is told %+v", p)
+	}
+	again := b.dial(v5)
+	again.connect("again")
+	again.publish("$delayed/3600/x", "", 1)
+	if p, ok := again.read().(*packet.Ack); !ok || p.Code != packet.ImplementationSpecificError {
+		t.Errorf("afterwards the publisher is told %+v", p)
+	}
+}

@@ -42,6 +42,15 @@ func (a *Access) Admit(p *Policy, c *hook.Client, now int64) (code packet.Reason
 	return packet.Success, ""
 }
 
+// Abandoned remembers a login that its client has left before it was judged. It
+// counts as a failed one: else who guesses would leave early, and keep those busy that
+// compare passwords. now is Unix nanoseconds.
+func (a *Access) Abandoned(p *Policy, c *hook.Client, now int64) {
+	if !p.BypassAuth {
+		a.guards.Logins.Failed(c.Peer.Addr(), packet.BadUserNameOrPassword, now)
+	}
+}
+
 // Judged remembers how a login ended. now is Unix nanoseconds.
 func (a *Access) Judged(p *Policy, e *hook.AuthEvent, now int64) {
 	if p.BypassAuth {

@@ -81,6 +81,10 @@ func (c *Channel) Lost(io *IO, err error) {
 		c.depart(io, packet.UnspecifiedError, word, true)
 	case closed:
 		return
+	default:
+		if c.wait.on() && c.pending != nil && c.pending.auth != nil && !errors.Is(err, ErrServerShutdown) {
+			c.env.Access.Abandoned(&c.zone.Access, c.client, io.Batch.Now)
+		}
 	}
 	c.abandon(io.Batch)
 	c.state = closed

@@ -1,10 +1,14 @@
 package channel_test
 
 import (
+	"io"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/dunlinmq/dunlin/core/access"
+	"github.com/dunlinmq/dunlin/core/channel"
 	"github.com/dunlinmq/dunlin/core/hook"
 	"github.com/dunlinmq/dunlin/core/packet"
 )
@@ -109,6 +113,30 @@ func TestConnectWaits(t *testing.T) {
 	expect(t, "lost", d+w.script(t, "d lost"), "d closed\n")
 	if !s.gone {
 		t.Error("the ticket of a lost client was not cancelled")
+	}
+}
+
+// TestLeavingIsFailing: a client that leaves before its login was judged has failed as
+// often as one that was refused; one whose server stops has not.
+func TestLeavingIsFailing(t *testing.T) {
+	for _, end := range []error{io.EOF, channel.ErrServerShutdown} {
+		w := newWorld()
+		logins := access.NewLogins(access.LoginPolicy{Failures: 2, Window: time.Hour, First: time.Hour, Longest: time.Hour})
+		w.env.Access = w.env.Access.Guarded(access.Guards{Logins: logins})
+		k := &clerk{w: w}
+		var from netip.Addr
+		w.env.Hooks.ClientAuthenticate.Add(hookSpec, func(e *hook.AuthEvent) {
+			from = e.Client.Peer.Addr()
+			k.take(e.Park, func() {})
+		})
+		for n, name := range []string{"a", "b"} {
+			w.script(t, name+" connect id="+name)
+			l := w.links[n]
+			l.turn(func(i *channel.IO) { l.m.Lost(i, end) })
+			if got, want := logins.Refused(from, w.now), n == 1 && end == io.EOF; got != want {
+				t.Errorf("%v: after %s refused is %v", end, name, got)
+			}
+		}
 	}
 }
 

@@ -24,7 +24,7 @@ var (
 		{"max_bans", number(func(a *Access) *int { return &a.MaxBans }, 1, maxCount), "65536",
 			"most bans, those of the flapping detector included"},
 		{"login_backoff", setter[Access]{"failures, window, first, longest; or off", setLoginBackoff}, "30, 1m, 1s, 5m",
-			"so many failed logins from one address within the window and it is refused (0x97; 3.x: 3) for the first time, twice as long after each further failure, never longer than the longest; a success forgives; an IPv6 address counts as its /64"},
+			"so many failed logins from one address within the window and it is refused (0x97; 3.x: 3) for the first time, twice as long after each further failure, never longer than the longest; who leaves before the answer has failed too; a success forgives; an IPv6 address counts as its /64"},
 		{"login_backoff_exempt", setter[Access]{"list of addresses and networks", setLoginExempt}, "127.0.0.0/8,::1",
 			"never refused: put a load balancer that hides its clients' addresses here"},
 	}

@@ -80,8 +80,8 @@ func (d *Delayed) OnPublish(e *sdk.MessageEvent) sdk.Verdict {
 		return refuse(contract.ReasonQuotaExceeded, "the disk is full")
 	case errors.Is(err, sdk.ErrInvalid):
 		return refuse(contract.ReasonTopicNameInvalid, "not a topic or not a time")
-	case err != nil:
-		return refuse(contract.ReasonUnspecifiedError, "the message cannot be kept: "+err.Error())
+	case err != nil: // as everything that waits for a store that has failed
+		return refuse(contract.ReasonImplementationSpecific, "the message cannot be kept: "+err.Error())
 	}
 	return sdk.Verdict{Action: sdk.Drop}
 }
