@@ -118,4 +118,5 @@ func TestDelayedDiskFails(t *testing.T) {
 	if p, ok := again.read().(*packet.Ack); !ok || p.Code != packet.ImplementationSpecificError {
 		t.Errorf("afterwards the publisher is told %+v", p)
 	}
+	b.kill() // a stop would tell of the disk
 }

@@ -55,7 +55,7 @@ func (a *app) configuration() *cobra.Command {
 	form.flag(showing)
 	showing.Flags().BoolVar(&origin, "origin", false, "show where each value comes from")
 	reload := &cobra.Command{
-		Use: "reload", Short: "Apply the configuration's files anew, all or nothing", Args: cobra.NoArgs,
+		Use: "reload", Short: "Apply the files of the configuration and of plugins anew, all or nothing", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.ask(cmd.Context(), changeTime, func(ctx context.Context, c *admin.Client) error {
 				reply, err := c.ReloadConfig(ctx, &adminpb.ReloadConfigRequest{})

@@ -140,7 +140,7 @@ func (p *prepared) open(ctx context.Context) (*version, error) {
 	}
 	p.spec.Code = nil // megabytes that nobody reads any more
 	v := &version{
-		spec: p.spec, inst: inst, kind: p.kind, vouched: p.vouched, files: p.files, parked: p.parked, desk: p.desk, blocking: p.transport.Blocking(),
+		spec: p.spec, config: p.spec.Config, inst: inst, kind: p.kind, vouched: p.vouched, files: p.files, parked: p.parked, desk: p.desk, blocking: p.transport.Blocking(),
 		maxRecords: max(1, p.transport.MaxRecords()), drained: make(chan struct{}), replaced: make(chan struct{}),
 	}
 	v.ctx, v.cancel = context.WithCancel(context.Background())

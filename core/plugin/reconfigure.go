@@ -44,6 +44,7 @@ func (m *Manager) reconfigure(p *loaded) (done bool, err error) {
 	if err != nil {
 		return true, fmt.Errorf("plugin %s: %w", p.name, err)
 	}
+	v.config = pkg.Config
 	p.log.Info("plugin has taken its configuration anew", zap.String("version", v.spec.Manifest.Version))
 	return true, nil
 }

@@ -31,6 +31,8 @@ type version struct {
 	parked     *parked // events that it has put off
 	desk       *desk   // what its guests want to have done
 
+	config []byte // the plugin's own, as it has taken it last; guarded by the manager's change
+
 	// users counts the calls that run, minus closing once the version is closed.
 	users    atomic.Int64
 	drained  chan struct{} // closed once by the last user after closing

@@ -97,5 +97,9 @@ func (f inForce) Reload() (*adminpb.ReloadConfigReply, error) {
 		}
 		return list
 	}
-	return &adminpb.ReloadConfigReply{Applied: keys(done.Applied), Restart: keys(done.Restart)}, nil
+	applied := keys(done.Applied)
+	for _, name := range done.Plugins {
+		applied = append(applied, "plugin "+name)
+	}
+	return &adminpb.ReloadConfigReply{Applied: applied, Restart: keys(done.Restart)}, nil
 }

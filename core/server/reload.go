@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/dunlinmq/dunlin/core/config"
+	"github.com/dunlinmq/dunlin/core/plugin"
 	"github.com/dunlinmq/dunlin/core/sys"
 	"github.com/dunlinmq/dunlin/core/topicstore"
 )
@@ -30,6 +31,8 @@ type settings struct {
 type Reloaded struct {
 	// Applied are the keys that have changed, hot or for new connections.
 	Applied []config.Difference
+	// Plugins are those whose configuration has changed.
+	Plugins []string
 	// Restart are keys whose new value is not in force until a restart.
 	Restart []config.Difference
 }
@@ -37,9 +40,9 @@ type Reloaded struct {
 // Config is the configuration in force. It is frozen; a reload makes another.
 func (s *Server) Config() *config.Config { return s.settings.now.Load() }
 
-// Reload reads the configuration by Options.Load and applies all of it but what
-// needs a restart, or nothing: the error (config.Faults, or of a listener) says
-// why. No client is disconnected. Reloads that come at once follow each other.
+// Reload reads the configuration by Options.Load, and the plugins' files, and applies
+// all of it but what needs a restart, or nothing: the error (config.Faults, of a plugin
+// or of a listener) says why. No client is disconnected. Reloads that come at once follow each other.
 func (s *Server) Reload() (Reloaded, error) {
 	s.settings.reload.Lock()
 	defer s.settings.reload.Unlock()
@@ -58,7 +61,7 @@ func (s *Server) Reload() (Reloaded, error) {
 	for _, d := range done.Applied {
 		s.opts.Log.Info("changed", zap.String("key", d.Key), zap.String("from", d.From), zap.String("to", d.To), zap.Stringer("for", d.Change))
 	}
-	s.opts.Log.Info("the configuration is reloaded", zap.Int("changed", len(done.Applied)), zap.Int("for_restart", len(done.Restart)))
+	s.opts.Log.Info("the configuration is reloaded", zap.Int("changed", len(done.Applied)), zap.Strings("plugins", done.Plugins), zap.Int("for_restart", len(done.Restart)))
 	return done, nil
 }
 
@@ -84,12 +87,21 @@ func (s *Server) reload() (done Reloaded, err error) {
 	if err != nil {
 		return Reloaded{}, err
 	}
+	var staged *plugin.Staged
+	if s.plugins != nil { // else they are about to start, with these files
+		if staged, err = s.plugins.Stage(); err != nil {
+			return Reloaded{}, err
+		}
+	}
 	// Before the listeners change: what they hand over looks for its zone here.
 	s.settings.now.Store(next)
 	if err := s.ports.change(next.Listeners); err != nil {
 		s.settings.now.Store(old)
+		staged.Undo()
 		return Reloaded{}, err
 	}
+	done.Plugins = staged.Names()
+	staged.Commit()
 	s.applyHot(next, old, memory)
 	if err := s.writeEffective(time.Now()); err != nil {
 		s.opts.Log.Warn("writing the configuration in force", zap.Error(err))
