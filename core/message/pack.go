@@ -3,6 +3,7 @@ package message
 import (
 	"encoding/binary"
 	"fmt"
+	"unsafe"
 
 	"github.com/dunlinmq/dunlin/core/packet"
 )
@@ -123,18 +124,20 @@ func (u *Unpacker) Topic() []byte { return u.topic }
 // Size is [Message.Size] of the message that was read last.
 func (u *Unpacker) Size() int { return len(u.topic) + len(u.payload) + len(u.props) }
 
-// Message is the message that was read last, a copy.
-func (u *Unpacker) Message() *Message {
+// Message is the message that was read last, a copy made by s.
+func (u *Unpacker) Message(s *Slab) *Message {
 	if !u.made {
 		u.m.From, u.m.Username, u.made = string(u.from), string(u.user), true
 	}
-	m := u.m
-	m.setBytes(make([]byte, 0, u.Size()), string(u.topic), u.payload, packet.Props(u.props))
+	m, buf := s.take(u.Size())
+	*m = u.m
+	// setBytes copies the topic, so that it may be borrowed.
+	m.setBytes(buf, unsafe.String(unsafe.SliceData(u.topic), len(u.topic)), u.payload, packet.Props(u.props))
 	if len(u.payload) == 0 {
 		m.Payload = nil
 	}
 	if len(u.props) == 0 {
 		m.Props = nil
 	}
-	return &m
+	return m
 }

@@ -37,13 +37,14 @@ func TestPackRoundTrip(t *testing.T) {
 			}
 		}
 		var u message.Unpacker
+		var slab message.Slab
 		var got []*message.Message
 		for rest := b; len(rest) > 0; {
 			var err error
 			if rest, err = u.Next(rest); err != nil {
 				t.Fatal(err)
 			}
-			m := u.Message()
+			m := u.Message(&slab)
 			if string(u.Topic()) != m.Topic || u.Size() != m.Size() {
 				t.Fatalf("topic %q, %d bytes of %+v", u.Topic(), u.Size(), m)
 			}
@@ -94,6 +95,7 @@ func FuzzUnpack(f *testing.F) {
 	f.Add(p.Append(p.Append(nil, &message.Message{Topic: "a", QoS: 2}), &message.Message{Topic: "a", Payload: []byte("b")}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var u message.Unpacker
+		var slab message.Slab
 		for len(b) > 0 {
 			rest, err := u.Next(b)
 			if err != nil {
@@ -103,7 +105,7 @@ func FuzzUnpack(f *testing.F) {
 				t.Fatal("nothing was read")
 			}
 			b = rest
-			u.Message()
+			u.Message(&slab)
 		}
 	})
 }

@@ -24,8 +24,13 @@ type Slab struct {
 // New returns a message with copies of topic, payload and props; all other
 // fields are zero.
 func (s *Slab) New(topic string, payload []byte, props packet.Props) *Message {
-	n := len(topic) + len(payload) + len(props)
-	var buf []byte
+	m, buf := s.take(len(topic) + len(payload) + len(props))
+	m.setBytes(buf, topic, payload, props)
+	return m
+}
+
+// take is an empty message and room for its n bytes.
+func (s *Slab) take(n int) (m *Message, buf []byte) {
 	switch {
 	case n > slabBytes/4:
 		buf = make([]byte, 0, n)
@@ -40,10 +45,9 @@ func (s *Slab) New(topic string, payload []byte, props packet.Props) *Message {
 	if len(s.messages) == 0 {
 		s.messages = make([]Message, slabMessages)
 	}
-	m := &s.messages[0]
+	m = &s.messages[0]
 	s.messages = s.messages[1:]
-	m.setBytes(buf, topic, payload, props)
-	return m
+	return m, buf
 }
 
 // Reset lets go of the current chunk, so that an idle owner holds no memory.

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -53,7 +54,7 @@ func TestPass(t *testing.T) {
 // order than they were filled, and are done with them in any order, by one transaction
 // or another. What a crash leaves is what each was not done with, once each.
 func TestStoredModel(t *testing.T) {
-	for seed := range uint64(60) {
+	for seed := range uint64(20) {
 		m := newStored(t, seed)
 		for range 400 {
 			m.step()
@@ -164,6 +165,32 @@ func (m *stored) overIn(b *router.Batch, c *Client, seq uint64) {
 	delete(m.owed[c.id], seq)
 }
 
+// readStored is what a reader of the store finds, as owed has it.
+func (m *stored) readStored() map[string]map[uint64]string {
+	m.t.Helper()
+	all := map[string]map[uint64]string{}
+	to := Stored{
+		Session: func(s *StoredSession) error {
+			all[s.ClientID] = map[uint64]string{}
+			return nil
+		},
+		Message: func(client string, l session.Loaded) error {
+			if _, twice := all[client][l.Seq]; twice {
+				return fmt.Errorf("%s: place %d comes twice", client, l.Seq)
+			}
+			all[client][l.Seq] = "received"
+			if l.Msg != nil {
+				all[client][l.Seq] = string(l.Msg.Payload)
+			}
+			return nil
+		},
+	}
+	if err := ReadStored(m.st, to); err != nil {
+		m.t.Fatal(err)
+	}
+	return all
+}
+
 // commit commits one open transaction; negative: all.
 func (m *stored) commit(i int) {
 	for at := range m.open {
@@ -177,6 +204,7 @@ func (m *stored) commit(i int) {
 func (m *stored) crash() {
 	m.t.Helper()
 	m.commit(-1)
+	stored := m.readStored()
 	m.start()
 	for i, old := range m.clients {
 		c := m.r.Lookup(old.id)
@@ -187,6 +215,9 @@ func (m *stored) crash() {
 		var places, all []uint64
 		c.sess.Kept(func(seq uint64) { places = append(places, seq) })
 		c.sess.Places(func(seq uint64) { all = append(all, seq) })
+		if !maps.Equal(stored[c.id], m.owed[c.id]) {
+			m.t.Fatalf("%s: the store is read as %d places, want %d", c.id, len(stored[c.id]), len(m.owed[c.id]))
+		}
 		received := 0
 		for _, what := range m.owed[c.id] {
 			if what == "received" {

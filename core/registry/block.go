@@ -103,18 +103,15 @@ func (s *stream) reset() {
 // placed is a place as it is found in a block. It is good until the next.
 type placed struct {
 	sid, seq uint64
-	terms    []byte
+	terms    session.Loaded // all but the message and the place
 	msg      *message.Unpacker
 }
 
-// loaded is the message of the place.
-func (p *placed) loaded() (session.Loaded, error) {
-	l, _, err := session.CutTerms(p.terms)
-	if err != nil {
-		return l, err
-	}
-	l.Seq, l.Msg = p.seq, p.msg.Message()
-	return l, nil
+// loaded is the message of the place, made by a slab.
+func (p *placed) loaded(s *message.Slab) session.Loaded {
+	l := p.terms
+	l.Seq, l.Msg = p.seq, p.msg.Message(s)
+	return l
 }
 
 var errBlock = errors.New("not a block of messages")
@@ -122,7 +119,7 @@ var errBlock = errors.New("not a block of messages")
 // eachPlace calls fn for the places of a block, in their order.
 func eachPlace(b []byte, fn func(*placed)) error {
 	p := placed{msg: new(message.Unpacker)}
-	any := false
+	any, known := false, false
 	for len(b) > 0 {
 		if b[0] < refTag {
 			rest, err := p.msg.Next(b)
@@ -148,13 +145,13 @@ func eachPlace(b []byte, fn func(*placed)) error {
 			b = b[n1+n2:]
 		}
 		if flags&refSame == 0 {
-			_, rest, err := session.CutTerms(b)
+			terms, rest, err := session.CutTerms(b)
 			if err != nil {
 				return fmt.Errorf("%w: %w", errBlock, err)
 			}
-			p.terms, b = b[:len(b)-len(rest)], rest
+			p.terms, b, known = terms, rest, true
 		}
-		if p.sid == 0 || p.seq == 0 || p.terms == nil {
+		if p.sid == 0 || p.seq == 0 || !known {
 			return fmt.Errorf("%w: place %d of session %d", errBlock, p.seq, p.sid)
 		}
 		fn(&p)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/dunlinmq/dunlin/core/message"
 	"github.com/dunlinmq/dunlin/core/session"
 	"github.com/dunlinmq/dunlin/core/store"
 )
@@ -124,6 +125,7 @@ type fetch struct {
 	ms     []session.Loaded
 	size   int
 	buf    []byte
+	slab   message.Slab
 	lost   error
 }
 
@@ -150,13 +152,8 @@ func (r *fetch) read(k *block) error {
 		if !ok {
 			return
 		}
-		l, bad := p.loaded()
-		if bad != nil {
-			r.lost = fmt.Errorf("%w: place %d of %q: %w", ErrLost, p.seq, r.c.id, bad)
-			return
-		}
-		r.ms[i] = l
-		r.size += l.Msg.Size()
+		r.ms[i] = p.loaded(&r.slab)
+		r.size += p.msg.Size()
 	})
 	if err != nil {
 		r.lost = fmt.Errorf("%w: block %d with places of %q: %w", ErrLost, k.no, r.c.id, err)

@@ -58,18 +58,14 @@ func (s *reading) messages() error {
 // blocks reads what is in blocks and not over.
 func (s *reading) blocks(known *passed) error {
 	var stop error
+	var slab message.Slab
 	err := s.r.Scan(store.Prefix([]byte{keyBlock}), func(key, value []byte) bool {
 		bad := eachPlace(value, func(p *placed) {
 			client, wanted := s.clients[p.sid]
 			if !wanted || stop != nil || known.has(p.sid, p.seq) {
 				return
 			}
-			l, bad := p.loaded()
-			if bad != nil {
-				s.broken.Add(key, bad)
-				return
-			}
-			stop = s.to.Message(client, l)
+			stop = s.to.Message(client, p.loaded(&slab))
 		})
 		if bad != nil {
 			s.broken.Add(key, bad)
