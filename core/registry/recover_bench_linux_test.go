@@ -105,7 +105,7 @@ func fillSessions(b *testing.B, dir string) {
 					one := *m
 					d := d
 					d.Msg, d.Seq = &one, uint64(n+1)
-					p.add(t, &durable{sid: sid}, &d, true)
+					p.add(t, &durable{sid: sid}, &d, true).live.Add(1)
 				}
 			}
 		}); err != nil {
