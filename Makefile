@@ -8,8 +8,8 @@ BUILD := build
 TOOLS := $(BUILD)/tools
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PLUGINS := $(notdir $(patsubst %/plugin.toml,%,$(wildcard plugins/*/plugin.toml)))
-# Plugins that are no modules: they need files, sockets, databases, or `want`.
-PROCESSES := rule_engine bridge_mqtt topic_metrics
+# Plugins that are no modules: they need files, sockets, or databases.
+PROCESSES := rule_engine bridge_mqtt
 MODULES := $(filter-out $(PROCESSES),$(PLUGINS))
 T ?= 30s
 TEST_TIMEOUT ?= 20m

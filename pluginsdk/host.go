@@ -83,8 +83,10 @@ func RemoveMetric(name string) error {
 // Want says which topics a hook is called for from now on, of those that the
 // manifest allows; the manifest has to call the hook dynamic. With no filter the
 // hook is off; where events have no topic, any filter turns it on. What Configure
-// wants holds from the first event on. Processes only. [ErrDenied]: the hook is not
-// dynamic; [ErrInvalid]: a bad filter; [ErrQuota]: more than contract.MaxWanted.
+// wants holds from the first event on. The filters are the plugin's and not an
+// instance's: a module with several instances wants the same in each, or has
+// state = "shared". [ErrDenied]: the hook is not dynamic; [ErrInvalid]: a bad filter;
+// [ErrQuota]: more than contract.MaxWanted.
 func Want(h contract.Hook, filters []string) error { return hostWant(h, filters) }
 
 // Refuse says for which topics a plugin of the hook message has no room now: messages
@@ -94,6 +96,17 @@ func Want(h contract.Hook, filters []string) error { return hostWant(h, filters)
 // any goroutine. Processes only, once the broker has opened the stream; errors as
 // those of Want.
 func Refuse(h contract.Hook, filters []string) error { return hostRefuse(h, filters) }
+
+// filterList is how filters are handed to the host.
+func filterList(filters []string) (list []byte, err error) {
+	for _, f := range filters {
+		if len(f) > 65535 {
+			return nil, ErrInvalid
+		}
+		list = contract.AppendFilter(list, f)
+	}
+	return list, nil
+}
 
 // DataDir is a directory of the plugin's own that outlives the process and the
 // broker, with mode 0700; a plugin keeps there what must not be lost. "" for a

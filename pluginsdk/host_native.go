@@ -61,12 +61,9 @@ func hostRefuse(h contract.Hook, filters []string) error {
 
 // hostFilters makes a call whose data is a list of filters.
 func hostFilters(call contract.Call, h contract.Hook, filters []string) error {
-	var list []byte
-	for _, f := range filters {
-		if len(f) > 65535 {
-			return ErrInvalid
-		}
-		list = contract.AppendFilter(list, f)
+	list, err := filterList(filters)
+	if err != nil {
+		return err
 	}
 	return errnoOf(int32(hostCall(contract.HostCall{Call: call, Record: uint32(h), Data: list})))
 }
@@ -135,6 +132,10 @@ func hostSchedulePut(record int, topic string, kind int32, ms int64) int64 {
 
 func hostScheduleCancel(number uint64) int32 {
 	return int32(hostCall(contract.HostCall{Call: contract.CallScheduleCancel, Seq: number}))
+}
+
+func hostScheduleFind(number uint64) int64 {
+	return hostCall(contract.HostCall{Call: contract.CallScheduleFind, Seq: number})
 }
 
 func hostScheduleCount() int64 { return hostCall(contract.HostCall{Call: contract.CallScheduleCount}) }

@@ -66,6 +66,15 @@ func hostMetricNamed(name string, kind int32, v float64) int32 {
 	return importMetricNamed(unsafe.Pointer(unsafe.StringData(name)), uint32(len(name)), kind, v)
 }
 
-func hostWant(contract.Hook, []string) error { return ErrDenied }
-
 func hostRefuse(contract.Hook, []string) error { return ErrDenied }
+
+//go:wasmimport dunlin_want set
+func importWant(hook int32, p unsafe.Pointer, n uint32) int32
+
+func hostWant(h contract.Hook, filters []string) error {
+	list, err := filterList(filters)
+	if err != nil {
+		return err
+	}
+	return errnoOf(importWant(int32(h), unsafe.Pointer(unsafe.SliceData(list)), uint32(len(list))))
+}

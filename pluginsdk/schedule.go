@@ -51,6 +51,23 @@ type Waiting struct {
 	Size           int // bytes of the payload
 }
 
+// DelayedNumber is the message with a number, without its place among the others.
+// [ErrNotFound]: it does not wait, or came a moment ago.
+func DelayedNumber(number uint64) (Waiting, error) {
+	due, err := number64(hostScheduleFind(number))
+	if err != nil {
+		return Waiting{}, err
+	}
+	page, err := DelayedAfter(Waiting{Number: number - 1, Due: time.Unix(0, int64(due))})
+	if err == nil && (len(page) == 0 || page[0].Number != number) { // it was due meanwhile
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Waiting{}, err
+	}
+	return page[0], nil
+}
+
 // DelayedAfter lists at most [contract.SchedulePage] messages that wait, in the order
 // in which they are due, behind the one that is given; behind the zero Waiting are all.
 // What came a moment ago may be missing.

@@ -16,6 +16,11 @@ func importScheduleList(due int64, number uint64, buf unsafe.Pointer, size uint3
 //go:wasmimport dunlin_schedule count
 func importScheduleCount() int64
 
+//go:wasmimport dunlin_schedule find
+func importScheduleFind(number uint64) int64
+
+func hostScheduleFind(number uint64) int64 { return importScheduleFind(number) }
+
 func hostSchedulePut(record int, topic string, kind int32, ms int64) int64 {
 	p, n := text(topic)
 	return importSchedulePut(int32(record), p, n, kind, ms)

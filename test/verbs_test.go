@@ -166,7 +166,7 @@ func TestEveryVerb(t *testing.T) {
 	}
 	rules := ruleFiles(t, nil)
 	rules.plugins = []string{"retainer", "bridge_mqtt", "topic_metrics", "delayed"}
-	rules.etc["etc/plugins/topic_metrics.toml"] = "[plugin]\ngrant = [\"metric\"]\n[config]\ntopics = [\"hall\"]\n"
+	rules.etc["etc/plugins/topic_metrics.toml"] = "[plugin]\ngrant = [\"metric\", \"timer\", \"kv\"]\n[config]\ntopics = [\"hall\"]\n"
 	rules.etc["etc/plugins/bridge_mqtt.toml"] = `[plugin]
 grant = ["publish"]
 [config.bridges.far]

@@ -125,15 +125,8 @@ func (a *app) delayedShow() *cobra.Command {
 				return err
 			}
 			var found delayedMessage
-			there, err := a.delayedAfter(cmd.Context(), delayedMessage{}, func(m delayedMessage) bool {
-				found = m
-				return m.Number != number
-			})
-			if err != nil {
+			if err := a.command(cmd.Context(), delayedPlugin, "delayed.show", map[string]any{"number": number}, &found); err != nil {
 				return err
-			}
-			if !there {
-				return status.Errorf(codes.NotFound, "no message waits under the number %d", number)
 			}
 			return showOne(a, form, delayedColumns, found)
 		}}

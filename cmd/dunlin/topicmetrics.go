@@ -39,7 +39,7 @@ var topicColumns = func() []column[topicCounts] {
 func (a *app) topicMetrics() *cobra.Command {
 	return group("topic-metrics", "Count the messages of topics (plugin topic_metrics)",
 		a.topicMetricsList(), a.topicMetricsShow(), a.topicMetricsRegister(),
-		a.topicMetricsChange("unregister", "Count a topic no more until the plugin is loaded again"), a.topicMetricsChange("reset", "Set the counts of a topic to zero"))
+		a.topicMetricsChange("unregister", "Count a topic no more until the plugin is unloaded or its file changes"), a.topicMetricsChange("reset", "Set the counts of a topic to zero"))
 }
 
 func (a *app) topicMetricsList() *cobra.Command {
@@ -71,7 +71,7 @@ func (a *app) topicMetricsShow() *cobra.Command {
 }
 
 func (a *app) topicMetricsRegister() *cobra.Command {
-	return &cobra.Command{Use: "register TOPIC", Short: "Count a topic until the plugin is loaded again", Args: cobra.ExactArgs(1),
+	return &cobra.Command{Use: "register TOPIC", Short: "Count a topic until the plugin is unloaded or its file changes", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.topicMetricsDo(cmd, "register", map[string]any{"topic": args[0]})
 		}}

@@ -181,7 +181,7 @@ func (c *Channel) carryOut(io *IO, t *turn) {
 		}
 		io.Out = packet.AppendPublish(io.Out, c.version, &out)
 		countOut(t.count, o)
-		c.tellDelivered(o.Msg)
+		c.tellDelivered(o.Msg, o.QoS)
 	}
 	c.tellDrops(t)
 	if chain := c.env.Hooks.MessageAcked.Chain(); chain != nil {
@@ -261,9 +261,9 @@ func (c *Channel) tooLarge(io *IO, t *turn, i int) {
 	}
 }
 
-func (c *Channel) tellDelivered(m *message.Message) {
+func (c *Channel) tellDelivered(m *message.Message, qos byte) {
 	for _, told := range c.env.Hooks.MessageDelivered.Chain() {
-		told(&hook.MessageEvent{Client: c.client, Msg: m})
+		told(&hook.MessageEvent{Client: c.client, Msg: m, QoS: qos})
 	}
 }
 

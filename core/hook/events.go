@@ -154,6 +154,7 @@ type MessageEvent struct {
 	// ClientID is the subscriber's id where Client is nil (an offline session).
 	ClientID string
 	Msg      *message.Message
+	QoS      byte   // delivered: as it was sent, which a subscription may have lowered
 	Reason   string // dropped: EMQ X 4's word: no_subscribers, queue_full, expired, too_large, no_local, qos0_msg ...
 }
 

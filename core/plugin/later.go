@@ -51,6 +51,15 @@ func (l *later) Page(dst []byte, due int64, seq uint64, limit int) ([]byte, erro
 	return append(dst, w.Frame()...), nil
 }
 
+// Due implements [Later].
+func (l *later) Due(seq uint64) (int64, error) {
+	due, err := l.queue.Due(seq)
+	if errors.Is(err, schedule.ErrNotFound) {
+		err = contract.ErrnoNotFound
+	}
+	return due, err
+}
+
 // Cancel implements [Later].
 func (l *later) Cancel(seq uint64) error {
 	if err := l.queue.Cancel(seq); errors.Is(err, schedule.ErrNotFound) {

@@ -88,6 +88,8 @@ type Later interface {
 	// Page appends the publish records of at most limit messages behind (due, seq),
 	// Unix nanoseconds and number, in the order in which they are due.
 	Page(dst []byte, due int64, seq uint64, limit int) ([]byte, error)
+	// Due is when the message with a number is due, Unix nanoseconds. ErrnoNotFound.
+	Due(seq uint64) (int64, error)
 	// Cancel forgets a message. ErrnoNotFound.
 	Cancel(seq uint64) error
 	// Len is how many wait.

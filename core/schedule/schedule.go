@@ -175,16 +175,34 @@ func (q *Queue) wake() {
 	}
 }
 
-// Cancel forgets a message that waits. ErrNotFound.
-func (q *Queue) Cancel(seq uint64) error {
+// Due tells when a message that waits will be published, Unix nanoseconds, as List
+// has it. ErrNotFound.
+func (q *Queue) Due(seq uint64) (int64, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	e, err := q.find(seq)
+	return e.due, err
+}
+
+// find looks up what waits. mu is held.
+func (q *Queue) find(seq uint64) (entry, error) {
 	e, ok := q.wall.find(seq)
 	if !ok {
 		e, ok = q.span.find(seq)
 	}
 	if _, gone := q.gone[seq]; !ok || gone {
-		return ErrNotFound
+		return entry{}, ErrNotFound
+	}
+	return e, nil
+}
+
+// Cancel forgets a message that waits. ErrNotFound.
+func (q *Queue) Cancel(seq uint64) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	e, err := q.find(seq)
+	if err != nil {
+		return err
 	}
 	q.gone[seq] = struct{}{}
 	q.forget(e)

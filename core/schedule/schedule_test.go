@@ -243,6 +243,12 @@ func TestCancel(t *testing.T) {
 			if err := q.Cancel(seqs[i]); !errors.Is(err, ErrNotFound) {
 				t.Errorf("cancel %d again: %v", i, err)
 			}
+			if _, err := q.Due(seqs[i]); !errors.Is(err, ErrNotFound) {
+				t.Errorf("%d is cancelled and due: %v", i, err)
+			}
+		}
+		if due, err := q.Due(seqs[0]); err != nil || due != time.Now().Add(time.Second).UnixNano() {
+			t.Errorf("due at %d, %v", due, err)
 		}
 		if q.Len() != 3 {
 			t.Errorf("%d wait", q.Len())

@@ -168,6 +168,16 @@ func TestCommands(t *testing.T) {
 		if rest := page(fmt.Sprintf(`{"due":%d,"number":%d}`, last.Due, last.Number)); len(rest) != 6 || rest[0].Topic != "t/64" {
 			t.Errorf("%+v", rest)
 		}
+		for _, w := range []waiting{first[0], first[5], last} {
+			var got waiting
+			out, err := ask("delayed.show", fmt.Sprintf(`{"number":%d}`, w.Number))
+			if err == nil {
+				err = json.Unmarshal(out, &got)
+			}
+			if err != nil || got != w {
+				t.Errorf("%v: %s, want %+v", err, out, w)
+			}
+		}
 		if out, err := ask("delayed.cancel", fmt.Sprintf(`{"number":%d}`, first[1].Number)); err != nil {
 			t.Errorf("%v: %s", err, out)
 		}
@@ -178,7 +188,8 @@ func TestCommands(t *testing.T) {
 			name, body string
 			want       error
 		}{
-			{"delayed.cancel", fmt.Sprintf(`{"number":%d}`, first[1].Number), plugin.ErrNotThere}, {"delayed.cancel", `{"number":"x"}`, plugin.ErrBadCommand},
+			{"delayed.cancel", fmt.Sprintf(`{"number":%d}`, first[1].Number), plugin.ErrNotThere}, {"delayed.show", fmt.Sprintf(`{"number":%d}`, first[1].Number), plugin.ErrNotThere},
+			{"delayed.show", "", plugin.ErrNotThere}, {"delayed.cancel", `{"number":"x"}`, plugin.ErrBadCommand},
 			{"delayed.list", `[]`, plugin.ErrBadCommand}, {"delayed.none", "", plugin.ErrNotThere},
 		} {
 			if out, err := ask(bad.name, bad.body); !errors.Is(err, bad.want) || err.Error() == "" {

@@ -1,48 +1,67 @@
-//go:build !wasip1
-
 package main
 
 import (
-	"encoding/json"
-	"fmt"
+	"errors"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	sdk "github.com/dunlinmq/dunlin/pluginsdk"
+	"github.com/dunlinmq/dunlin/pluginsdk/flatjson"
 )
 
 // ask is the body of a command.
 type ask struct {
-	Topic string `json:"topic"`
-	All   bool   `json:"all"` // unregister, reset: every topic
+	topic string
+	all   bool // unregister, reset: every topic
+}
+
+func parseAsk(body []byte) (in ask, err error) {
+	if len(body) == 0 {
+		return in, nil
+	}
+	return in, flatjson.Object(body, func(key string, v flatjson.Value) error {
+		ok := false
+		switch key {
+		case "topic":
+			in.topic, ok = v.String()
+		case "all":
+			in.all, ok = v.Bool()
+		default:
+			return errors.New("there is no key " + key)
+		}
+		if !ok {
+			return errors.New(key + " is " + string(v))
+		}
+		return nil
+	})
 }
 
 // OnCommand serves `dunlin ctl topic-metrics`: topic_metrics.list, .show, .register,
 // .unregister and .reset.
 func (p *Plugin) OnCommand(name string, body []byte) ([]byte, error) {
-	var in ask
-	if err := strictly(body, &in); err != nil {
+	in, err := parseAsk(body)
+	if err != nil {
 		return nil, invalid(err.Error())
 	}
 	switch name {
 	case "topic_metrics.list":
-		return json.Marshal(p.list())
+		return p.list(), nil
 	case "topic_metrics.show":
-		return p.show(in.Topic)
+		return p.show(in.topic)
 	case "topic_metrics.register", "topic_metrics.unregister", "topic_metrics.reset":
 	default:
 		return nil, sdk.UnknownCommand(name)
 	}
-	if in.All && in.Topic != "" || !in.All && in.Topic == "" {
+	if in.all && in.topic != "" || !in.all && in.topic == "" {
 		return nil, invalid(`say {"topic": "..."} or, for unregister and reset, {"all": true}`)
 	}
 	p.change.Lock()
 	defer p.change.Unlock()
-	var err error
 	switch name {
 	case "topic_metrics.register":
-		err = p.register(in.Topic)
+		err = p.register(in.topic)
 	case "topic_metrics.unregister":
 		err = p.unregister(in)
 	default:
@@ -51,23 +70,30 @@ func (p *Plugin) OnCommand(name string, body []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.mu.Lock()
+	p.dirty = true
+	p.mu.Unlock()
+	p.publish()
 	return []byte("{}"), nil
 }
 
 func invalid(text string) error { return &sdk.CommandError{Kind: sdk.ErrInvalid, Text: text} }
 
 func missing(topic string) error {
-	return &sdk.CommandError{Kind: sdk.ErrNotFound, Text: fmt.Sprintf("the topic %q is not registered", topic)}
+	return &sdk.CommandError{Kind: sdk.ErrNotFound, Text: "the topic " + strconv.Quote(topic) + " is not registered"}
 }
 
-func (p *Plugin) list() []view {
+func (p *Plugin) list() []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	list := make([]view, 0, len(p.topics))
-	for _, t := range slices.Sorted(maps.Keys(p.topics)) {
-		list = append(list, p.topics[t].view(t))
+	out := []byte{'['}
+	for i, t := range slices.Sorted(maps.Keys(p.topics)) {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = p.topics[t].appendJSON(out, t)
 	}
-	return list
+	return append(out, ']')
 }
 
 func (p *Plugin) show(topic string) ([]byte, error) {
@@ -77,7 +103,7 @@ func (p *Plugin) show(topic string) ([]byte, error) {
 	if c == nil {
 		return nil, missing(topic)
 	}
-	return json.Marshal(c.view(topic))
+	return c.appendJSON(nil, topic), nil
 }
 
 // register counts a topic from now on. change is held.
@@ -96,7 +122,7 @@ func (p *Plugin) register(topic string) error {
 	p.mu.Unlock()
 	switch {
 	case have:
-		return &sdk.CommandError{Kind: sdk.ErrDenied, Text: fmt.Sprintf("the topic %q is registered already", topic)}
+		return &sdk.CommandError{Kind: sdk.ErrDenied, Text: "the topic " + strconv.Quote(topic) + " is registered already"}
 	case n >= MaxTopics:
 		return &sdk.CommandError{Kind: sdk.ErrDenied, Text: errFull.Error()}
 	}
@@ -112,14 +138,14 @@ func (p *Plugin) register(topic string) error {
 // unregister counts a topic, or all, no more. change is held.
 func (p *Plugin) unregister(in ask) error {
 	p.mu.Lock()
-	have := in.All || p.topics[in.Topic] != nil
-	if in.All {
+	have := in.all || p.topics[in.topic] != nil
+	if in.all {
 		clear(p.topics)
 	}
-	delete(p.topics, in.Topic)
+	delete(p.topics, in.topic)
 	p.mu.Unlock()
 	if !have {
-		return missing(in.Topic)
+		return missing(in.topic)
 	}
 	return p.want()
 }
@@ -130,12 +156,12 @@ func (p *Plugin) reset(in ask) error {
 	defer p.mu.Unlock()
 	now := time.Now()
 	for t, c := range p.topics {
-		if in.All || t == in.Topic {
+		if in.all || t == in.topic {
 			c.reset(now)
 		}
 	}
-	if !in.All && p.topics[in.Topic] == nil {
-		return missing(in.Topic)
+	if !in.all && p.topics[in.topic] == nil {
+		return missing(in.topic)
 	}
 	return nil
 }

@@ -1,8 +1,11 @@
-//go:build !wasip1
-
 package main
 
-import "time"
+import (
+	"strconv"
+	"time"
+
+	"github.com/dunlinmq/dunlin/pluginsdk/flatjson"
+)
 
 // metric is one thing that is counted of a topic.
 type metric int
@@ -53,8 +56,13 @@ func newCounts(now time.Time) *counts {
 // reset begins at zero.
 func (c *counts) reset(now time.Time) {
 	*c = counts{since: now}
+	c.begin(now)
+}
+
+// begin has the rates start from what is counted by now.
+func (c *counts) begin(now time.Time) {
 	for i := range c.past {
-		c.past[i].at = now
+		c.past[i] = sample{at: now, counts: c.now}
 	}
 }
 
@@ -64,7 +72,8 @@ func (c *counts) arrived(qos byte) {
 	c.now[qos0In+2*metric(min(qos, 2))]++
 }
 
-// left counts a message that was sent to a subscriber; qos is the message's.
+// left counts a message that was sent to a subscriber with that QoS, which its
+// subscription may have lowered.
 func (c *counts) left(qos byte) {
 	c.now[out]++
 	c.now[qos0Out+2*metric(min(qos, 2))]++
@@ -83,18 +92,20 @@ func (c *counts) tick(now time.Time) {
 	c.next = (c.next + 1) % window
 }
 
-// view is what an operator is told of a topic.
-type view struct {
-	Topic   string             `json:"topic"`
-	Since   int64              `json:"since"` // Unix milliseconds: registered, or reset
-	Metrics map[string]float64 `json:"metrics"`
-}
-
-func (c *counts) view(topic string) view {
-	v := view{Topic: topic, Since: c.since.UnixMilli(), Metrics: make(map[string]float64, 2*metrics)}
+// appendJSON appends what an operator is told of a topic: its name, since when it is
+// counted (Unix milliseconds), its counts and rates.
+func (c *counts) appendJSON(out []byte, topic string) []byte {
+	out = flatjson.AppendString(append(out, `{"topic":`...), topic)
+	out = strconv.AppendInt(append(out, `,"since":`...), c.since.UnixMilli(), 10)
+	out = append(out, `,"metrics":{`...)
 	for m, name := range names {
-		v.Metrics[name+".count"] = float64(c.now[m])
-		v.Metrics[name+".rate"] = c.rate[m]
+		if m > 0 {
+			out = append(out, ',')
+		}
+		out = append(append(append(out, '"'), name...), `.count":`...)
+		out = strconv.AppendUint(out, c.now[m], 10)
+		out = append(append(append(out, `,"`...), name...), `.rate":`...)
+		out = strconv.AppendFloat(out, c.rate[m], 'f', -1, 64)
 	}
-	return v
+	return append(out, "}}"...)
 }

@@ -1,5 +1,3 @@
-//go:build !wasip1
-
 // Package main is the topic_metrics plugin: it counts messages in, out and dropped of
 // topics that an operator names, as EMQ X 4's emqx_mod_topic_metrics did. It only
 // observes; the broker tells it of no other topic. It counts exact topics and refuses
@@ -7,18 +5,17 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
-	"io"
+	"errors"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	sdk "github.com/dunlinmq/dunlin/pluginsdk"
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
+	"github.com/dunlinmq/dunlin/pluginsdk/flatjson"
 	"github.com/dunlinmq/dunlin/pluginsdk/topic"
 )
 
@@ -29,80 +26,88 @@ const MaxTopics = 512
 // has a name of contract.MaxMetricName bytes.
 const MaxTopic = contract.MaxMetricName - len("messages.qos0.out.count/")
 
-// Plugin counts.
+// Plugin counts. In a module one thing happens after the other; in a process commands
+// and ticks come while events are handled.
 type Plugin struct {
-	change sync.Mutex // held while the set of topics changes and the broker is told
+	change  sync.Mutex // held while the set of topics changes and the broker is told
+	exports exports    // guarded by change
+	file    uint64     // guarded by change: which configuration it is
 
 	mu     sync.Mutex
 	topics map[string]*counts // guarded by mu
-
-	exports exports // owned by watch
+	dirty  bool               // guarded by mu: there is something to save
 }
 
 var _ = sdk.Register(&Plugin{})
 
 func main() { sdk.Main() }
 
-// Configure registers the topics of the file.
+// Configure registers the topics of the file, and goes on where a guest that was lost
+// has stopped.
 func (p *Plugin) Configure(text []byte) error {
-	if err := p.configure(text, time.Now()); err != nil {
+	now := time.Now()
+	if err := p.configure(text, now); err != nil {
 		return err
 	}
-	go p.watch()
-	return nil
+	for i := 0; ; i++ {
+		page, err := sdk.Get(pageKey(i))
+		if err != nil {
+			break
+		}
+		p.resume(page, now, i == 0)
+	}
+	if err := p.want(); err != nil {
+		return err
+	}
+	return p.begin()
 }
 
 func (p *Plugin) configure(text []byte, now time.Time) error {
-	var cfg struct {
-		Topics []string `json:"topics"`
-	}
-	if err := strictly(text, &cfg); err != nil {
-		return err
-	}
-	p.topics = map[string]*counts{}
-	for i, t := range cfg.Topics {
-		err := check(t)
-		if err == nil && p.topics[t] != nil {
-			err = fmt.Errorf("%q is listed twice", t)
+	p.topics, p.file = map[string]*counts{}, fingerprint(text)
+	return flatjson.Object(text, func(key string, v flatjson.Value) error {
+		if key != "topics" {
+			return errors.New("there is no key " + key)
 		}
-		if err == nil && i >= MaxTopics {
-			err = errFull
-		}
-		if err != nil {
-			return fmt.Errorf("topics[%d]: %w", i, err)
-		}
-		p.topics[t] = newCounts(now)
-	}
-	return p.want()
+		i := 0
+		return v.Array(func(v flatjson.Value) error {
+			t, ok := v.String()
+			err := check(t)
+			switch {
+			case !ok:
+				err = errors.New(string(v) + " is not a text")
+			case err == nil && p.topics[t] != nil:
+				err = errors.New(strconv.Quote(t) + " is listed twice")
+			case err == nil && i >= MaxTopics:
+				err = errFull
+			}
+			if err != nil {
+				return errors.New("topics[" + strconv.Itoa(i) + "]: " + err.Error())
+			}
+			p.topics[t] = newCounts(now)
+			i++
+			return nil
+		})
+	})
 }
 
-// strictly reads a JSON object and refuses keys that it does not know.
-func strictly(text []byte, into any) error {
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil && err != io.EOF {
-		return err
-	}
-	return nil
-}
-
-var errFull = fmt.Errorf("more than %d topics: unregister one first", MaxTopics)
+var errFull = errors.New("more than " + strconv.Itoa(MaxTopics) + " topics: unregister one first")
 
 // check tells what is wrong with a topic.
 func check(t string) error {
+	quoted := strconv.Quote(t)
 	switch {
 	case strings.ContainsAny(t, "+#"):
-		return fmt.Errorf("%q has a wildcard; name exact topics", t)
+		return errors.New(quoted + " has a wildcard; name exact topics")
 	case strings.HasPrefix(t, "$share/") || strings.HasPrefix(t, "$queue/"):
-		return fmt.Errorf("%q is a shared subscription; name the topic of the messages", t)
+		return errors.New(quoted + " is a shared subscription; name the topic of the messages")
 	case len(t) > MaxTopic:
-		return fmt.Errorf("%q has more than %d bytes", t, MaxTopic)
+		return errors.New(quoted + " has more than " + strconv.Itoa(MaxTopic) + " bytes")
 	}
 	if err := topic.ValidateName(t); err != nil {
-		return fmt.Errorf("%q is no topic: %w", t, err)
+		return errors.New(quoted + " is no topic: " + err.Error())
 	}
 	if !contract.ValidMetricName(t) {
-		return fmt.Errorf("%q has control characters", t)
+		return errors.New(quoted + " has control characters")
 	}
 	return nil
 }
@@ -114,7 +119,7 @@ func (p *Plugin) want() error {
 	p.mu.Unlock()
 	for _, h := range []contract.Hook{contract.HookPublished, contract.HookDelivered, contract.HookDropped} {
 		if err := sdk.Want(h, filters); err != nil {
-			return fmt.Errorf("topics of the hook %s: %w", h, err)
+			return errors.New("topics of the hook " + h.String() + ": " + err.Error())
 		}
 	}
 	return nil
@@ -125,6 +130,7 @@ func (p *Plugin) OnPublished(e *sdk.MessageEvent) {
 	p.mu.Lock()
 	if c := p.topics[string(e.TopicBytes())]; c != nil {
 		c.arrived(e.QoS())
+		p.dirty = true
 	}
 	p.mu.Unlock()
 }
@@ -134,6 +140,7 @@ func (p *Plugin) OnDelivered(e *sdk.MessageEvent) {
 	p.mu.Lock()
 	if c := p.topics[string(e.TopicBytes())]; c != nil {
 		c.left(e.QoS())
+		p.dirty = true
 	}
 	p.mu.Unlock()
 }
@@ -143,27 +150,37 @@ func (p *Plugin) OnDropped(e *sdk.MessageEvent) {
 	p.mu.Lock()
 	if c := p.topics[string(e.TopicBytes())]; c != nil {
 		c.now[dropped]++
+		p.dirty = true
 	}
 	p.mu.Unlock()
 }
 
-// watch renews rates and the plugin's metrics.
-func (p *Plugin) watch() {
-	p.exports.load(sdk.DataDir())
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for now := range tick.C {
-		p.tick(now)
+// tick renews rates, the plugin's metrics and what is saved; it comes once a second.
+func (p *Plugin) tick(now time.Time) {
+	p.change.Lock()
+	defer p.change.Unlock()
+	p.mu.Lock()
+	for _, c := range p.topics {
+		c.tick(now)
 	}
+	p.mu.Unlock()
+	p.publish()
 }
 
-func (p *Plugin) tick(now time.Time) {
+// publish brings the plugin's metrics and what is saved up to date. change is held.
+func (p *Plugin) publish() {
 	p.mu.Lock()
 	current := make(map[string][metrics]uint64, len(p.topics))
 	for t, c := range p.topics {
-		c.tick(now)
 		current[t] = c.now
 	}
+	dirty := p.dirty
+	p.dirty = false
 	p.mu.Unlock()
 	p.exports.show(current)
+	if dirty && !p.save() {
+		p.mu.Lock()
+		p.dirty = true
+		p.mu.Unlock()
+	}
 }

@@ -6,10 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -24,6 +22,7 @@ type broker struct {
 	mu      sync.Mutex
 	wants   map[contract.Hook][]string
 	metrics map[string]float64
+	keys    map[string]string
 	calls   int   // about metrics
 	refuse  int64 // what every call gets; 0: it is carried out
 }
@@ -41,6 +40,13 @@ func (b *broker) Call(c contract.HostCall) (int64, []byte) {
 			list = append(list, string(f.Filter))
 		}
 		b.wants[contract.Hook(c.Record)] = list
+	case contract.CallKVSet:
+		b.keys[string(c.Data[:c.Record])] = string(c.Data[c.Record:])
+	case contract.CallKVDel:
+		if _, ok := b.keys[string(c.Data)]; !ok {
+			return int64(contract.ErrnoNotFound), nil
+		}
+		delete(b.keys, string(c.Data))
 	case contract.CallMetricPut:
 		b.calls++
 		name := string(c.Data)
@@ -64,16 +70,18 @@ var epoch = time.Unix(1_000_000, 0)
 // counting is a plugin with topics.
 func counting(t testing.TB, topics ...string) (*Plugin, *sdk.Runner, *broker) {
 	t.Helper()
-	p, b := &Plugin{}, &broker{wants: map[contract.Hook][]string{}, metrics: map[string]float64{}}
+	p, b := &Plugin{}, &broker{wants: map[contract.Hook][]string{}, metrics: map[string]float64{}, keys: map[string]string{}}
 	r := sdk.NewRunner(p, b)
 	text, err := json.Marshal(map[string]any{"topics": topics})
 	if err == nil {
 		err = p.configure(text, epoch)
 	}
+	if err == nil {
+		err = p.want()
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.exports.load("")
 	return p, r, b
 }
 
@@ -95,10 +103,25 @@ func command(t *testing.T, p *Plugin, name, body string) (string, error) {
 	return string(out), err
 }
 
+// view is what the plugin says of a topic.
+type view struct {
+	Topic   string
+	Since   int64
+	Metrics map[string]float64
+}
+
+func (p *Plugin) views(t *testing.T) (list []view) {
+	t.Helper()
+	if err := json.Unmarshal(p.list(), &list); err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
 // of are the metrics of a topic.
 func of(t *testing.T, p *Plugin, topic string) map[string]float64 {
 	t.Helper()
-	for _, v := range p.list() {
+	for _, v := range p.views(t) {
 		if v.Topic == topic {
 			return v.Metrics
 		}
@@ -173,7 +196,7 @@ func TestWants(t *testing.T) {
 			}
 		}
 		var topics []string
-		for _, v := range p.list() {
+		for _, v := range p.views(t) {
 			topics = append(topics, v.Topic)
 		}
 		if got := strings.Join(topics, " "); got != step.want {
@@ -184,7 +207,7 @@ func TestWants(t *testing.T) {
 	if _, err := command(t, p, "register", `{"topic":"e"}`); err == nil {
 		t.Error("registered, though the broker does not tell of it")
 	}
-	if list := p.list(); len(list) != 1 {
+	if list := p.views(t); len(list) != 1 {
 		t.Error(list)
 	}
 }
@@ -268,12 +291,9 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-// The plugin's metrics follow the counters; what did not change costs no call, and a
-// process takes away what the one before it has left.
+// The plugin's metrics follow the counters; what did not change costs no call.
 func TestExports(t *testing.T) {
-	dir := t.TempDir()
 	p, r, b := counting(t, "a", "b")
-	p.exports.load(dir)
 	tell(r, contract.HookPublished, "a", 2, 3)
 	p.tick(epoch.Add(time.Second))
 	if got := b.metrics["messages.qos2.in.count/a"]; got != 3 || len(b.metrics) != 2*int(metrics) {
@@ -285,38 +305,92 @@ func TestExports(t *testing.T) {
 	if b.calls != before+1 || b.metrics["messages.dropped.count/b"] != 1 {
 		t.Errorf("%d calls for one counter, %v", b.calls-before, b.metrics)
 	}
-
-	metrics := b.metrics
 	b.refuse = int64(contract.ErrnoInternal) // the broker does not answer for a while
 	tell(r, contract.HookDropped, "b", 0, 1)
 	p.tick(epoch.Add(3 * time.Second))
 	b.refuse = 0
 	p.tick(epoch.Add(4 * time.Second))
-	if metrics["messages.dropped.count/b"] != 2 {
-		t.Error(metrics)
+	if b.metrics["messages.dropped.count/b"] != 2 || b.keys[pageKey(0)] != string(p.pages(pageSize)[0]) {
+		t.Error(b.metrics, b.keys)
+	}
+}
+
+// A guest in place of one that was lost goes on with its topics and counts; with
+// another file, topics that are in both keep their counts, and the metrics of the
+// others go. So does a version that a reload has made.
+func TestGoesOn(t *testing.T) {
+	p, r, b := counting(t, "a", "b")
+	tell(r, contract.HookPublished, "a", 1, 3)
+	for _, c := range []struct{ name, topic string }{{"register", "c"}, {"unregister", "b"}} {
+		if out, err := command(t, p, c.name, `{"topic":"`+c.topic+`"}`); err != nil {
+			t.Fatal(out, err)
+		}
+	}
+	tell(r, contract.HookDelivered, "c", 2, 4)
+	p.tick(epoch.Add(time.Second))
+	kept, state := b.keys[pageKey(0)], p.SaveState()
+	if kept != string(state) {
+		t.Error("what is saved is not what is handed on")
+	}
+	names := func(p *Plugin) (out string) {
+		for _, v := range p.views(t) {
+			out += v.Topic
+		}
+		return out
+	}
+	same, _, sb := counting(t, "a", "b")
+	if err := same.RestoreState(state); err != nil || names(same) != "ac" || of(t, same, "a")["messages.qos1.in.count"] != 3 || of(t, same, "c")["messages.qos2.out.count"] != 4 {
+		t.Error(err, names(same))
+	}
+	if got := strings.Join(sb.wants[contract.HookPublished], ""); got != "ac" {
+		t.Errorf("it wants %s", got)
+	}
+	same.tick(epoch.Add(2 * time.Second))
+	if rate := of(t, same, "a")["messages.in.rate"]; rate != 0 {
+		t.Errorf("a rate of %g of what came before", rate)
 	}
 
-	next, _, nb := counting(t, "b", "c")
-	nb.metrics = metrics
-	next.exports.load(dir)
-	next.tick(epoch)
-	var left []string
-	for name := range metrics {
-		left = append(left, name)
+	other, _, ob := counting(t, "b", "c")
+	ob.metrics = b.metrics
+	if err := other.RestoreState(state); err != nil || names(other) != "bc" || of(t, other, "c")["messages.out.count"] != 4 || of(t, other, "b")["messages.in.count"] != 0 {
+		t.Error(err, names(other))
 	}
-	slices.Sort(left)
-	if len(left) != 18 || left[0] != "messages.dropped.count/b" || left[1] != "messages.dropped.count/c" || metrics["messages.dropped.count/b"] != 0 {
-		t.Error(left)
+	other.tick(epoch.Add(time.Second))
+	if len(ob.metrics) != 2*int(metrics) || ob.metrics["messages.qos2.out.count/c"] != 4 {
+		t.Error(ob.metrics)
 	}
-	if err := os.WriteFile(filepath.Join(dir, exportsFile), []byte("no list"), 0o600); err != nil {
-		t.Fatal(err)
+	for n := range state { // cut short, or none: it goes on with what it understands
+		if err := other.RestoreState(state[:n]); err != nil {
+			t.Fatal(n, err)
+		}
 	}
-	last, _, _ := counting(t, "d")
-	last.exports.load(dir) // it says so, and works
-	last.tick(epoch)
-	text, err := os.ReadFile(filepath.Join(dir, exportsFile))
-	if err != nil || string(text) != `["d"]` {
-		t.Errorf("%s %v", text, err)
+}
+
+// All topics with the longest names fit into the pages of the keys, each whole.
+func TestPages(t *testing.T) {
+	var all []string
+	for i := range MaxTopics {
+		all = append(all, fmt.Sprintf("%s/%d", strings.Repeat("t", MaxTopic-4), 100+i))
+	}
+	p, r, b := counting(t, all...)
+	tell(r, contract.HookPublished, all[MaxTopics-1], 0, 7)
+	p.tick(epoch)
+	if len(b.keys) < 2 {
+		t.Fatal(len(b.keys), "pages")
+	}
+	keys := maps.Clone(b.keys)
+	if _, err := command(t, p, "unregister", `{"all":true}`); err != nil || len(b.keys) != 1 || len(b.metrics) != 0 {
+		t.Error(err, len(b.keys), len(b.metrics))
+	}
+	next, _, _ := counting(t, all...)
+	for i := range len(keys) {
+		if len(keys[pageKey(i)]) > pageSize {
+			t.Errorf("page %d has %d bytes", i, len(keys[pageKey(i)]))
+		}
+		next.resume([]byte(keys[pageKey(i)]), epoch, i == 0)
+	}
+	if len(next.topics) != MaxTopics || of(t, next, all[MaxTopics-1])["messages.in.count"] != 7 {
+		t.Error(len(next.topics), "topics")
 	}
 }
 

@@ -234,6 +234,7 @@ export const CALL_SCHEDULE_PUT: u32 = 24; // Seq, Record, Arg milliseconds, Data
 export const CALL_SCHEDULE_CANCEL: u32 = 25; // Seq number
 export const CALL_SCHEDULE_LIST: u32 = 26; // Seq number, Arg due; the reply's Data is publish records
 export const CALL_SCHEDULE_COUNT: u32 = 27; // the reply's Result is the number of messages
+export const CALL_SCHEDULE_FIND: u32 = 30; // Seq number; the reply's Result is when it is due
 export const FEATURE_SUBSCRIPTIONS: u32 = 1; // the broker makes the subscriptions of ExtSubscriptions
 export const FEATURE_COMMAND: u32 = 2; // the plugin serves Command; processes only
 export const FEATURE_RECONFIGURE: u32 = 4; // Configure may come again while the plugin runs; processes only
@@ -304,6 +305,9 @@ export declare function dunlin_cache_forget(a: i32, b: i32): i32;
 /** dunlin_hash: (id i64, hash ptr, len, password ptr, len) -> i32 */
 @external("dunlin_hash", "verify")
 export declare function dunlin_hash_verify(a: i64, b: i32, c: i32, d: i32, e: i32): i32;
+/** dunlin_want: (hook i32, filters ptr, len) -> i32 */
+@external("dunlin_want", "set")
+export declare function dunlin_want_set(a: i32, b: i32, c: i32): i32;
 /** dunlin_schedule: (record i32, topic ptr, len, kind i32, ms i64) -> i64 */
 @external("dunlin_schedule", "put")
 export declare function dunlin_schedule_put(a: i32, b: i32, c: i32, d: i32, e: i64): i64;
@@ -316,6 +320,9 @@ export declare function dunlin_schedule_list(a: i64, b: i64, c: i32, d: i32): i3
 /** dunlin_schedule: () -> i64 */
 @external("dunlin_schedule", "count")
 export declare function dunlin_schedule_count(): i64;
+/** dunlin_schedule: (number i64) -> i64 when it is due, Unix ns */
+@external("dunlin_schedule", "find")
+export declare function dunlin_schedule_find(a: i64): i64;
 
 /** A record of connect. */
 export class Connect extends Record {

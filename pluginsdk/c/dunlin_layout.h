@@ -236,6 +236,7 @@
 #define DUNLIN_CALL_SCHEDULE_CANCEL 25 /* Seq number */
 #define DUNLIN_CALL_SCHEDULE_LIST 26 /* Seq number, Arg due; the reply's Data is publish records */
 #define DUNLIN_CALL_SCHEDULE_COUNT 27 /* the reply's Result is the number of messages */
+#define DUNLIN_CALL_SCHEDULE_FIND 30 /* Seq number; the reply's Result is when it is due */
 #define DUNLIN_FEATURE_SUBSCRIPTIONS 1 /* the broker makes the subscriptions of ExtSubscriptions */
 #define DUNLIN_FEATURE_COMMAND 2 /* the plugin serves Command; processes only */
 #define DUNLIN_FEATURE_RECONFIGURE 4 /* Configure may come again while the plugin runs; processes only */
@@ -287,6 +288,8 @@ DUNLIN_IMPORT("dunlin_session", "kick") int32_t dunlin_session_kick(int32_t, int
 DUNLIN_IMPORT("dunlin_cache", "forget") int32_t dunlin_cache_forget(int32_t, int32_t);
 /* dunlin_hash: (id i64, hash ptr, len, password ptr, len) -> i32 */
 DUNLIN_IMPORT("dunlin_hash", "verify") int32_t dunlin_hash_verify(int64_t, int32_t, int32_t, int32_t, int32_t);
+/* dunlin_want: (hook i32, filters ptr, len) -> i32 */
+DUNLIN_IMPORT("dunlin_want", "set") int32_t dunlin_want_set(int32_t, int32_t, int32_t);
 /* dunlin_schedule: (record i32, topic ptr, len, kind i32, ms i64) -> i64 */
 DUNLIN_IMPORT("dunlin_schedule", "put") int64_t dunlin_schedule_put(int32_t, int32_t, int32_t, int32_t, int64_t);
 /* dunlin_schedule: (number i64) -> i32 */
@@ -295,6 +298,8 @@ DUNLIN_IMPORT("dunlin_schedule", "cancel") int32_t dunlin_schedule_cancel(int64_
 DUNLIN_IMPORT("dunlin_schedule", "list") int32_t dunlin_schedule_list(int64_t, int64_t, int32_t, int32_t);
 /* dunlin_schedule: () -> i64 */
 DUNLIN_IMPORT("dunlin_schedule", "count") int64_t dunlin_schedule_count(void);
+/* dunlin_schedule: (number i64) -> i64 when it is due, Unix ns */
+DUNLIN_IMPORT("dunlin_schedule", "find") int64_t dunlin_schedule_find(int64_t);
 
 /* A record of a frame. */
 typedef struct dunlin_record dunlin_record;

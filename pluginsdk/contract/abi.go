@@ -33,6 +33,7 @@ const (
 	ModuleCache      = "dunlin_cache"      // remembered verdicts; every plugin has it
 	ModuleHash       = "dunlin_hash"       // hash
 	ModuleSchedule   = "dunlin_schedule"   // schedule
+	ModuleWant       = "dunlin_want"       // topics of dynamic hooks; every plugin has it
 )
 
 // The functions of the import modules.
@@ -58,11 +59,13 @@ const (
 	ImportSessionKick   = "kick"    // dunlin_session: (client id ptr, len) -> i32
 	ImportCacheForget   = "forget"  // dunlin_cache: (prefix ptr, len) -> i32
 	ImportHashVerify    = "verify"  // dunlin_hash: (id i64, hash ptr, len, password ptr, len) -> i32
+	ImportWantSet       = "set"     // dunlin_want: (hook i32, filters ptr, len) -> i32
 
 	ImportSchedulePut    = "put"    // dunlin_schedule: (record i32, topic ptr, len, kind i32, ms i64) -> i64
 	ImportScheduleCancel = "cancel" // dunlin_schedule: (number i64) -> i32
 	ImportScheduleList   = "list"   // dunlin_schedule: (due i64, number i64, buf ptr, cap) -> i32 size
 	ImportScheduleCount  = "count"  // dunlin_schedule: () -> i64
+	ImportScheduleFind   = "find"   // dunlin_schedule: (number i64) -> i64 when it is due, Unix ns
 )
 
 // The go-plugin handshake of process plugins. The cookie keeps a plugin from

@@ -41,6 +41,7 @@ const (
 	CallScheduleCancel Call = 25 // Seq number
 	CallScheduleList   Call = 26 // Seq number, Arg due; the reply's Data is publish records
 	CallScheduleCount  Call = 27 // the reply's Result is the number of messages
+	CallScheduleFind   Call = 30 // Seq number; the reply's Result is when it is due
 )
 
 // Replies tells whether the host answers the call.

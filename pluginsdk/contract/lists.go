@@ -182,6 +182,19 @@ func (l FilterList) All(yield func(FilterEntry) bool) {
 	}
 }
 
+// Texts are the filters; ok is false if there is anything else in the list.
+func (l FilterList) Texts() (filters []string, ok bool) {
+	read, tail := 0, 0
+	if l.Options {
+		tail = 1
+	}
+	for f := range l.All {
+		filters = append(filters, string(f.Filter))
+		read += 2 + len(f.Filter) + tail
+	}
+	return filters, read == len(l.Bytes)
+}
+
 // AppendFilter appends one filter in wire form. A filter longer than 65,535
 // bytes is left out.
 func AppendFilter(dst []byte, filter string) []byte {

@@ -272,6 +272,7 @@ const Call = Object.freeze({
   scheduleCancel: 25, // Seq number
   scheduleList: 26, // Seq number, Arg due; the reply's Data is publish records
   scheduleCount: 27, // the reply's Result is the number of messages
+  scheduleFind: 30, // Seq number; the reply's Result is when it is due
 });
 const Feature = Object.freeze({
   subscriptions: 1, // the broker makes the subscriptions of ExtSubscriptions

@@ -235,6 +235,7 @@ pub const CALL_SCHEDULE_PUT: u32 = 24; // Seq, Record, Arg milliseconds, Data u8
 pub const CALL_SCHEDULE_CANCEL: u32 = 25; // Seq number
 pub const CALL_SCHEDULE_LIST: u32 = 26; // Seq number, Arg due; the reply's Data is publish records
 pub const CALL_SCHEDULE_COUNT: u32 = 27; // the reply's Result is the number of messages
+pub const CALL_SCHEDULE_FIND: u32 = 30; // Seq number; the reply's Result is when it is due
 pub const FEATURE_SUBSCRIPTIONS: u32 = 1; // the broker makes the subscriptions of ExtSubscriptions
 pub const FEATURE_COMMAND: u32 = 2; // the plugin serves Command; processes only
 pub const FEATURE_RECONFIGURE: u32 = 4; // Configure may come again while the plugin runs; processes only
@@ -353,6 +354,13 @@ extern "C" {
     pub fn dunlin_hash_verify(a: i64, b: i32, c: i32, d: i32, e: i32) -> i32;
 }
 
+#[link(wasm_import_module = "dunlin_want")]
+extern "C" {
+    /// dunlin_want: (hook i32, filters ptr, len) -> i32
+    #[link_name = "set"]
+    pub fn dunlin_want_set(a: i32, b: i32, c: i32) -> i32;
+}
+
 #[link(wasm_import_module = "dunlin_schedule")]
 extern "C" {
     /// dunlin_schedule: (record i32, topic ptr, len, kind i32, ms i64) -> i64
@@ -367,6 +375,9 @@ extern "C" {
     /// dunlin_schedule: () -> i64
     #[link_name = "count"]
     pub fn dunlin_schedule_count() -> i64;
+    /// dunlin_schedule: (number i64) -> i64 when it is due, Unix ns
+    #[link_name = "find"]
+    pub fn dunlin_schedule_find(a: i64) -> i64;
 }
 
 /// A record of connect.

@@ -111,19 +111,19 @@ func (w *Encoder) optional(s contract.Slot, v string) {
 
 // message writes a whole record about m and the client that the hook is about.
 func (w *Encoder) message(k contract.Hook, c *hook.Client, m *message.Message) {
-	w.openMessage(k, c, m)
+	w.openMessage(k, c, m, m.QoS)
 	w.who(c)
 	w.messageSlots(m)
 	w.End()
 }
 
 // openMessage begins a record about m.
-func (w *Encoder) openMessage(k contract.Hook, c *hook.Client, m *message.Message) {
+func (w *Encoder) openMessage(k contract.Hook, c *hook.Client, m *message.Message, qos byte) {
 	h := w.head(k, c)
 	if m.Time != 0 {
 		h.Time = uint64(m.Time)
 	}
-	h.Flags = h.Flags.WithQoS(m.QoS).WithOrigin(contract.Origin(m.Origin)).WithHops(min(m.Hops, 15))
+	h.Flags = h.Flags.WithQoS(qos).WithOrigin(contract.Origin(m.Origin)).WithHops(min(m.Hops, 15))
 	if m.Retain {
 		h.Flags |= contract.FlagRetain
 	}

@@ -67,7 +67,11 @@ var Message = Observed[hook.MessageEvent]{
 		return !p.Own(e.Msg) && b.Scope.message(e.Client, e.Msg)
 	},
 	Encode: func(w *Encoder, k contract.Hook, e *hook.MessageEvent) {
-		w.openMessage(k, e.Client, e.Msg)
+		qos := e.Msg.QoS
+		if k == contract.HookDelivered {
+			qos = e.QoS
+		}
+		w.openMessage(k, e.Client, e.Msg, qos)
 		if e.Client != nil {
 			w.who(e.Client)
 		} else {

@@ -27,8 +27,13 @@ type filterNode struct {
 	deep bool // a filter ends here with #
 }
 
+// maxWantedLevels bounds the tree of the filters, some 60 MB: levels that filters have
+// in common at their beginning count once.
+const maxWantedLevels = 1 << 18
+
 // Set replaces the filters; with none the hook is off. ErrnoQuota: they are too
-// many; ErrnoInvalid: one is none. What is in force stays on an error.
+// many, or have too many levels; ErrnoInvalid: one is none. What is in force stays on
+// an error.
 func (w *Wanted) Set(filters []string) error {
 	if len(filters) > contract.MaxWanted {
 		return contract.ErrnoQuota
@@ -46,30 +51,38 @@ func (w *Wanted) Set(filters []string) error {
 		return nil
 	}
 	s := &filterSet{list: filters}
+	levels := 0
 	for _, f := range filters {
-		s.root.add(f)
+		if levels += s.root.add(f, maxWantedLevels-levels); levels > maxWantedLevels {
+			return contract.ErrnoQuota
+		}
 	}
 	w.set.Store(s)
 	return nil
 }
 
-func (n *filterNode) add(filter string) {
+// add enters a filter and tells how many levels are new; it gives up behind room.
+func (n *filterNode) add(filter string, room int) (fresh int) {
 	for level := range strings.SplitSeq(filter, "/") {
 		if level == "#" {
 			n.deep = true
-			return
+			return fresh
 		}
 		if n.next == nil {
 			n.next = map[string]*filterNode{}
 		}
 		child := n.next[level]
 		if child == nil {
+			if fresh++; fresh > room {
+				return fresh
+			}
 			child = &filterNode{}
 			n.next[level] = child
 		}
 		n = child
 	}
 	n.here = true
+	return fresh
 }
 
 // any tells whether the plugin wants any event at all.

@@ -78,6 +78,16 @@ func TestDynamicScope(t *testing.T) {
 	if err := w.Set(make([]string, contract.MaxWanted+1)); !errors.Is(err, contract.ErrnoQuota) {
 		t.Errorf("too many: %v", err)
 	}
+	var deep []string // 16 levels of their own each: too many together
+	for i := range maxWantedLevels/16 + 1 {
+		deep = append(deep, fmt.Sprintf("%d%s", i, strings.Repeat("/x", 15)))
+	}
+	if err := w.Set(deep); !errors.Is(err, contract.ErrnoQuota) {
+		t.Errorf("too deep: %v", err)
+	}
+	if err := (&Wanted{}).Set(deep[1:]); err != nil {
+		t.Errorf("just not too deep: %v", err)
+	}
 	if !on("in/a") {
 		t.Error("a refused change has changed something")
 	}

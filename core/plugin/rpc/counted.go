@@ -20,6 +20,7 @@ var capabilities = [...]string{
 	contract.CallTimerSet: "timer", contract.CallResume: "pending", contract.CallHTTPStart: "http", contract.CallHashVerify: "hash",
 	contract.CallSessionGet: "session", contract.CallSessionKick: "session", contract.CallCacheForget: "cache", contract.CallWant: "want", contract.CallRefuse: "want",
 	contract.CallSchedulePut: "schedule", contract.CallScheduleCancel: "schedule", contract.CallScheduleList: "schedule", contract.CallScheduleCount: "schedule",
+	contract.CallScheduleFind: "schedule",
 }
 
 // hostCounts are the host calls of all processes of an instance, by call.

@@ -52,7 +52,7 @@ func (i *Instance) serve(p *process, c contract.HostCall) (int64, []byte) {
 		hops := i.win.hops()
 		i.mu.Unlock()
 		return errno(s.Publish.Publish(c.Data, hops)), nil
-	case contract.CallSchedulePut, contract.CallScheduleCancel, contract.CallScheduleList, contract.CallScheduleCount:
+	case contract.CallSchedulePut, contract.CallScheduleCancel, contract.CallScheduleList, contract.CallScheduleCount, contract.CallScheduleFind:
 		if s.Later == nil {
 			return denied, nil
 		}

@@ -13,6 +13,12 @@ func (i *Instance) later(c contract.HostCall) (int64, []byte) {
 		return errno(l.Cancel(c.Seq)), nil
 	case contract.CallScheduleCount:
 		return int64(l.Len()), nil
+	case contract.CallScheduleFind:
+		due, err := l.Due(c.Seq)
+		if err != nil {
+			return errno(err), nil
+		}
+		return due, nil
 	case contract.CallScheduleList:
 		page, err := l.Page(nil, c.Arg, c.Seq, contract.SchedulePage)
 		if err != nil {

@@ -12,13 +12,8 @@ func (i *Instance) want(c contract.HostCall) int64 {
 	if i.spec.Services.Wants == nil {
 		return denied
 	}
-	var filters []string
-	read := 0
-	for f := range (contract.FilterList{Bytes: c.Data}).All {
-		filters = append(filters, string(f.Filter))
-		read += 2 + len(f.Filter)
-	}
-	if read != len(c.Data) || c.Record > uint32(contract.MaxHook) {
+	filters, ok := (contract.FilterList{Bytes: c.Data}).Texts()
+	if !ok || c.Record > uint32(contract.MaxHook) {
 		return int64(contract.ErrnoInvalid)
 	}
 	if c.Call == contract.CallRefuse {

@@ -73,7 +73,7 @@ var capability = map[string]string{
 	contract.ModuleLog: "log", contract.ModuleTime: "time", contract.ModulePending: "pending", contract.ModulePub: "publish",
 	contract.ModuleTopicStore: "topicstore", contract.ModuleMetric: "metric", contract.ModuleKV: "kv",
 	contract.ModuleTimer: "timer", contract.ModuleCache: "cache", contract.ModuleHTTP: "http", contract.ModuleHash: "hash", contract.ModuleSession: "session",
-	contract.ModuleSchedule: "schedule",
+	contract.ModuleSchedule: "schedule", contract.ModuleWant: "want",
 }
 
 // Inspect checks a module that is about to be installed, and runs nothing of it: the
@@ -97,7 +97,7 @@ func Inspect(code []byte, m *manifest.Manifest) error {
 
 // asked are the capabilities that a manifest has to ask for; the others come by
 // themselves.
-var asked = []string{"publish", "topicstore", "metric", "kv", "timer", "http", "hash", "session"}
+var asked = []string{"publish", "topicstore", "metric", "kv", "timer", "http", "hash", "session", "schedule"}
 
 // checkImports compares what the module asks for with what it may have. The
 // import section is the permission request: nothing ran yet.

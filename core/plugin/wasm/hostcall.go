@@ -30,6 +30,7 @@ var hostFunctions = map[string]map[string]hostFunc{
 	contract.ModulePub:     {contract.ImportPubPublish: {sig(i32, i32).returns(i32), publish}},
 	contract.ModulePending: {contract.ImportPendingResume: {sig(i64, i32, i32).returns(i32), resume}},
 	contract.ModuleCache:   {contract.ImportCacheForget: {sig(i32, i32).returns(i32), cacheForget}},
+	contract.ModuleWant:    {contract.ImportWantSet: {sig(i32, i32, i32).returns(i32), want}},
 	contract.ModuleTimer:   {contract.ImportTimerSet: {sig(i32, i32).returns(i32), timerSet}},
 	contract.ModuleHTTP:    {contract.ImportHTTPStart: {sig(i64, i32, i32, i32).returns(i32), httpStart}},
 	contract.ModuleHash:    {contract.ImportHashVerify: {sig(i64, i32, i32, i32, i32).returns(i32), hashVerify}},
@@ -52,6 +53,7 @@ var hostFunctions = map[string]map[string]hostFunc{
 		contract.ImportScheduleCancel: {sig(i64).returns(i32), scheduleCancel},
 		contract.ImportScheduleList:   {sig(i64, i64, i32, i32).returns(i32), scheduleList},
 		contract.ImportScheduleCount:  {sig().returns(i64), scheduleCount},
+		contract.ImportScheduleFind:   {sig(i64).returns(i64), scheduleFind},
 	},
 	contract.ModuleKV: {
 		contract.ImportKVGet:  {sig(i32, i32, i32, i32).returns(i32), kvGet},

@@ -34,4 +34,16 @@ func scheduleList(g *guest, s []uint64) {
 	g.give(s, err)
 }
 
+// findUnits is what it costs to look a message up among all that wait.
+const findUnits = 20_000
+
+func scheduleFind(g *guest, s []uint64) {
+	g.pay(findUnits)
+	due, err := g.p.spec.Services.Later.Due(s[0])
+	if err != nil {
+		due = int64(plugin.Errno(err))
+	}
+	s[0] = uint64(due)
+}
+
 func scheduleCount(g *guest, s []uint64) { s[0] = uint64(g.p.spec.Services.Later.Len()) }

@@ -114,6 +114,12 @@ type fakeLater struct{}
 func (fakeLater) Page(dst []byte, _ int64, _ uint64, _ int) ([]byte, error) {
 	return append(dst, "page"...), nil
 }
+func (fakeLater) Due(seq uint64) (int64, error) {
+	if seq != 1 {
+		return 0, contract.ErrnoNotFound
+	}
+	return 1 << 60, nil
+}
 func (fakeLater) Cancel(seq uint64) error {
 	if seq != 1 {
 		return contract.ErrnoNotFound

@@ -236,6 +236,7 @@ CALL_SCHEDULE_PUT = 24  # Seq, Record, Arg milliseconds, Data u8 kind, topic; th
 CALL_SCHEDULE_CANCEL = 25  # Seq number
 CALL_SCHEDULE_LIST = 26  # Seq number, Arg due; the reply's Data is publish records
 CALL_SCHEDULE_COUNT = 27  # the reply's Result is the number of messages
+CALL_SCHEDULE_FIND = 30  # Seq number; the reply's Result is when it is due
 FEATURE_SUBSCRIPTIONS = 1  # the broker makes the subscriptions of ExtSubscriptions
 FEATURE_COMMAND = 2  # the plugin serves Command; processes only
 FEATURE_RECONFIGURE = 4  # Configure may come again while the plugin runs; processes only
