@@ -25,15 +25,15 @@ type (
 func (d *dispatcher) bindAnswers(p any) {
 	if h, ok := p.(TimerHandler); ok {
 		var ev TimerEvent
-		d.told(contract.HookTimer, func(e *Event) { ev.Event = *e; h.OnTimer(&ev) })
+		d.told(contract.HookTimer, func(r contract.Record, i int) { ev.Event = Event{r, i}; h.OnTimer(&ev) })
 	}
 	if h, ok := p.(HTTPResponseHandler); ok {
 		var ev HTTPResponseEvent
-		d.told(contract.HookHTTPResponse, func(e *Event) { ev.Event = *e; h.OnHTTPResponse(&ev) })
+		d.told(contract.HookHTTPResponse, func(r contract.Record, i int) { ev.Event = Event{r, i}; h.OnHTTPResponse(&ev) })
 	}
 	if h, ok := p.(HashResultHandler); ok {
 		var ev HashResultEvent
-		d.told(contract.HookHashResult, func(e *Event) { ev.Event = *e; h.OnHashResult(&ev) })
+		d.told(contract.HookHashResult, func(r contract.Record, i int) { ev.Event = Event{r, i}; h.OnHashResult(&ev) })
 	}
 }
 

@@ -3,32 +3,57 @@ package sdk
 import "github.com/dunlinmq/dunlin/pluginsdk/contract"
 
 // Each closure has an event of its type to fill, so that an event costs no
-// allocation.
+// allocation. A verdict goes into the block where the plugin returned it: it is large,
+// and copying it on would cost a guest as much as the call.
 
 func (d *dispatcher) bindDeciding(p any) {
 	if h, ok := p.(ConnectHandler); ok {
 		var ev ConnectEvent
-		d.on(contract.HookConnect, func(e *Event) Verdict { ev.Event = *e; return h.OnConnect(&ev) })
+		d.on(contract.HookConnect, func(r contract.Record, i int, out *encoder) {
+			ev.Event = Event{r, i}
+			v := h.OnConnect(&ev)
+			out.put(i, &v)
+		})
 	}
 	if h, ok := p.(AuthenticateHandler); ok {
 		var ev AuthEvent
-		d.on(contract.HookAuthenticate, func(e *Event) Verdict { ev.Event = *e; return h.OnAuthenticate(&ev) })
+		d.on(contract.HookAuthenticate, func(r contract.Record, i int, out *encoder) {
+			ev.Event = Event{r, i}
+			v := h.OnAuthenticate(&ev)
+			out.put(i, &v)
+		})
 	}
 	if h, ok := p.(AuthContinueHandler); ok {
 		var ev AuthEvent
-		d.on(contract.HookAuthContinue, func(e *Event) Verdict { ev.Event = *e; return h.OnAuthContinue(&ev) })
+		d.on(contract.HookAuthContinue, func(r contract.Record, i int, out *encoder) {
+			ev.Event = Event{r, i}
+			v := h.OnAuthContinue(&ev)
+			out.put(i, &v)
+		})
 	}
 	if h, ok := p.(ACLHandler); ok {
 		var ev ACLEvent
-		d.on(contract.HookACL, func(e *Event) Verdict { ev.Event = *e; return h.OnACL(&ev) })
+		d.on(contract.HookACL, func(r contract.Record, i int, out *encoder) {
+			ev.Event = Event{r, i}
+			v := h.OnACL(&ev)
+			out.put(i, &v)
+		})
 	}
 	if h, ok := p.(SubscribeHandler); ok {
 		var ev FiltersEvent
-		d.on(contract.HookSubscribe, func(e *Event) Verdict { ev.Event = *e; return h.OnSubscribe(&ev) })
+		d.on(contract.HookSubscribe, func(r contract.Record, i int, out *encoder) {
+			ev.Event = Event{r, i}
+			v := h.OnSubscribe(&ev)
+			out.put(i, &v)
+		})
 	}
 	if h, ok := p.(UnsubscribeHandler); ok {
 		var ev FiltersEvent
-		d.on(contract.HookUnsubscribe, func(e *Event) Verdict { ev.Event = *e; return h.OnUnsubscribe(&ev) })
+		d.on(contract.HookUnsubscribe, func(r contract.Record, i int, out *encoder) {
+			ev.Event = Event{r, i}
+			v := h.OnUnsubscribe(&ev)
+			out.put(i, &v)
+		})
 	}
 	if h, ok := p.(PublishHandler); ok {
 		d.on(contract.HookPublish, deciding(h.OnPublish))
@@ -44,11 +69,19 @@ func (d *dispatcher) bindDeciding(p any) {
 	}
 	if h, ok := p.(RetainedStoreHandler); ok {
 		var ev RetainEvent
-		d.on(contract.HookRetainedStore, func(e *Event) Verdict { ev.Event = *e; return h.OnRetainedStore(&ev) })
+		d.on(contract.HookRetainedStore, func(r contract.Record, i int, out *encoder) {
+			ev.Event = Event{r, i}
+			v := h.OnRetainedStore(&ev)
+			out.put(i, &v)
+		})
 	}
 	if h, ok := p.(RetainedReadHandler); ok {
 		var ev RetainedReadEvent
-		d.on(contract.HookRetainedRead, func(e *Event) Verdict { ev.Event = *e; return h.OnRetainedRead(&ev) })
+		d.on(contract.HookRetainedRead, func(r contract.Record, i int, out *encoder) {
+			ev.Event = Event{r, i}
+			v := h.OnRetainedRead(&ev)
+			out.put(i, &v)
+		})
 	}
 }
 
@@ -75,7 +108,7 @@ func (d *dispatcher) bindClient(p any) {
 	}
 	if h, ok := p.(DisconnectedHandler); ok {
 		var ev DisconnectEvent
-		d.told(contract.HookDisconnected, func(e *Event) { ev.Event = *e; h.OnDisconnected(&ev) })
+		d.told(contract.HookDisconnected, func(r contract.Record, i int) { ev.Event = Event{r, i}; h.OnDisconnected(&ev) })
 	}
 	if h, ok := p.(SubscribedHandler); ok {
 		d.told(contract.HookSubscribed, ofFilter(h.OnSubscribed))
@@ -103,22 +136,26 @@ func (d *dispatcher) bindSession(p any) {
 	}
 }
 
-func deciding(fn func(*MessageEvent) Verdict) func(*Event) Verdict {
+func deciding(fn func(*MessageEvent) Verdict) decider {
 	var ev MessageEvent
-	return func(e *Event) Verdict { ev.Event = *e; return fn(&ev) }
+	return func(r contract.Record, i int, out *encoder) {
+		ev.Event = Event{r, i}
+		v := fn(&ev)
+		out.put(i, &v)
+	}
 }
 
-func ofMessage(fn func(*MessageEvent)) func(*Event) {
+func ofMessage(fn func(*MessageEvent)) observer {
 	var ev MessageEvent
-	return func(e *Event) { ev.Event = *e; fn(&ev) }
+	return func(r contract.Record, i int) { ev.Event = Event{r, i}; fn(&ev) }
 }
 
-func ofClient(fn func(*ClientEvent)) func(*Event) {
+func ofClient(fn func(*ClientEvent)) observer {
 	var ev ClientEvent
-	return func(e *Event) { ev.Event = *e; fn(&ev) }
+	return func(r contract.Record, i int) { ev.Event = Event{r, i}; fn(&ev) }
 }
 
-func ofFilter(fn func(*FilterEvent)) func(*Event) {
+func ofFilter(fn func(*FilterEvent)) observer {
 	var ev FilterEvent
-	return func(e *Event) { ev.Event = *e; fn(&ev) }
+	return func(r contract.Record, i int) { ev.Event = Event{r, i}; fn(&ev) }
 }

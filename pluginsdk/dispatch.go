@@ -10,12 +10,17 @@ import (
 type dispatcher struct {
 	plugin  any
 	hooks   contract.HookSet
-	decide  [contract.MaxHook + 1]func(*Event) Verdict
-	observe [contract.MaxHook + 1]func(*Event)
+	decide  [contract.MaxHook + 1]decider
+	observe [contract.MaxHook + 1]observer
 	after   func() error // each frame; nil: nothing
-	event   Event        // the one event, so that none is allocated
 	out     encoder
 }
+
+// decider has the plugin decide about record i of a frame and encodes the verdict.
+type decider func(r contract.Record, i int, out *encoder)
+
+// observer tells the plugin of record i of a frame.
+type observer func(r contract.Record, i int)
 
 // plugged is the plugin of this program.
 var plugged dispatcher
@@ -35,13 +40,13 @@ func Register(p any) struct{} {
 }
 
 // on registers a deciding handler.
-func (d *dispatcher) on(h contract.Hook, fn func(*Event) Verdict) {
+func (d *dispatcher) on(h contract.Hook, fn decider) {
 	d.hooks = d.hooks.With(h)
 	d.decide[h] = fn
 }
 
 // told registers an observing handler.
-func (d *dispatcher) told(h contract.Hook, fn func(*Event)) {
+func (d *dispatcher) told(h contract.Hook, fn observer) {
 	d.hooks = d.hooks.With(h)
 	d.observe[h] = fn
 }
@@ -58,20 +63,17 @@ func (d *dispatcher) frame(frame []byte, n int) []byte {
 			break
 		}
 		frame = rest
-		d.event = Event{rec: rec, index: i}
 		h := rec.Hook()
 		if h > contract.MaxHook {
 			continue
 		}
 		messages = messages || h == contract.HookMessage
 		if fn := d.decide[h]; fn != nil {
-			v := fn(&d.event)
-			d.out.put(i, &v)
+			fn(rec, i, &d.out)
 		} else if fn := d.observe[h]; fn != nil {
-			fn(&d.event)
+			fn(rec, i)
 		}
 	}
-	d.event = Event{}
 	if d.after != nil {
 		if err := d.after(); err != nil {
 			d.failed(n, messages, err)

@@ -28,7 +28,8 @@ func (c *encoder) block() []byte {
 
 // put encodes the verdict about record i.
 func (c *encoder) put(i int, v *Verdict) {
-	if v.plain() && v.Action == Next {
+	plain := v.plain()
+	if plain && v.Action == Next {
 		return
 	}
 	if !c.started {
@@ -41,7 +42,7 @@ func (c *encoder) put(i int, v *Verdict) {
 		c.w.Put(i, contract.ExtPending, c.scratch)
 		return
 	}
-	if v.plain() {
+	if plain {
 		return
 	}
 	c.text(i, contract.ExtText, v.Text)
@@ -102,7 +103,7 @@ func (v *Verdict) shared() contract.VerdictFlags {
 
 // plain tells whether there is nothing but action and reason to encode.
 func (v *Verdict) plain() bool {
-	return v.Text == "" && v.CacheTTL == 0 && !v.CacheShared && v.CacheFilter == "" && v.Throttle == 0 && v.Permissions == nil &&
+	return len(v.Text)|len(v.CacheFilter) == 0 && v.CacheTTL|v.Throttle == 0 && !v.CacheShared && v.Permissions == nil &&
 		v.Login == nil && v.Connect == nil && v.Message == nil && v.Filters == nil && v.Also == nil
 }
 

@@ -88,11 +88,17 @@ func (r Record) Slot(s Slot) []byte {
 
 // Lookup returns the slot's bytes and whether it is present.
 func (r Record) Lookup(s Slot) ([]byte, bool) {
-	if int(s) >= r.NumSlots() {
+	if len(r.b) < HeaderSize {
 		return nil, false
 	}
-	off, n := r.entry(int(s))
-	return slotBytes(r.b, r.head(), off, n)
+	slots := int(binary.LittleEndian.Uint16(r.b[6:]))
+	at := HeaderSize + int(s)*SlotSize
+	if int(s) >= slots || at+SlotSize > len(r.b) {
+		return nil, false
+	}
+	entry := r.b[at : at+SlotSize]
+	off, n := binary.LittleEndian.Uint32(entry), binary.LittleEndian.Uint32(entry[4:])
+	return slotBytes(r.b, uint64(HeaderSize+slots*SlotSize), off, n)
 }
 
 // Uint32 reads a slot of four bytes; ok is false when it is absent.
