@@ -113,8 +113,7 @@ func (t *turn[E]) carry() {
 	ans := &t.ans
 	ans.Plugin, ans.Binding, ans.Now = &t.plugin.party, t.hook, t.enc.Now
 	for r, i := range t.at {
-		var fault error
-		ans.Verdict, fault = c.Verdict(r)
+		fault := c.read(r, &ans.Verdict)
 		switch {
 		case fault != nil:
 			cost.faults.Add(1)

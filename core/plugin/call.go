@@ -160,17 +160,26 @@ func (c *Call) Fail(record int, err error) {
 
 // Verdict is what the plugin decided about a record; an error if it faulted, or
 // if nobody answered.
-func (c *Call) Verdict(record int) (contract.Verdict, error) {
+func (c *Call) Verdict(record int) (v contract.Verdict, err error) {
+	err = c.read(record, &v)
+	return v, err
+}
+
+// read is Verdict in place.
+func (c *Call) read(record int, v *contract.Verdict) error {
 	if c.faults != nil && c.faults[record] != nil {
-		return contract.Verdict{}, c.faults[record]
+		*v = contract.Verdict{}
+		return c.faults[record]
 	}
 	for i := c.used - 1; i >= 0; i-- {
 		p := &c.parts[i]
 		if record >= p.from && record < p.from+p.verdicts.Len() {
-			return p.verdicts.At(record - p.from), nil
+			p.verdicts.Read(record-p.from, v)
+			return nil
 		}
 	}
-	return contract.Verdict{}, ErrTimeout
+	*v = contract.Verdict{}
+	return ErrTimeout
 }
 
 // Reset makes c ready for another frame and keeps the memory of its verdicts.

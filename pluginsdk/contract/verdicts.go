@@ -49,30 +49,42 @@ func (v *Verdicts) AnyPending() bool {
 // At is the verdict about record i; Next when there is none. It is a view,
 // valid until the next Load.
 func (v *Verdicts) At(i int) Verdict {
+	var d Verdict
+	v.Read(i, &d)
+	return d
+}
+
+// Read is At into d, for those who read many.
+func (v *Verdicts) Read(i int, d *Verdict) {
 	if i >= v.n {
-		return Verdict{}
+		*d = Verdict{}
+		return
 	}
-	return VerdictAt(v.block, i)
+	readVerdict(v.block, i, d)
 }
 
 // VerdictAt reads verdict i of a block; Next when the block does not reach that
 // far. It is a view of the block.
 func VerdictAt(block []byte, i int) Verdict {
-	if i < 0 || len(block) < (i+1)*VerdictSize {
-		return Verdict{}
-	}
-	e := block[i*VerdictSize:]
-	d := Verdict{
-		Action:   Action(e[0]),
-		Reason:   e[1],
-		Flags:    VerdictFlags(binary.LittleEndian.Uint16(e[2:])),
-		CacheTTL: binary.LittleEndian.Uint32(e[12:]),
-	}
-	off, size := uint64(binary.LittleEndian.Uint32(e[4:])), uint64(binary.LittleEndian.Uint32(e[8:]))
-	if size > 0 && off+size <= uint64(len(block)) {
-		d.ext = block[off : off+size : off+size]
-	}
+	var d Verdict
+	readVerdict(block, i, &d)
 	return d
+}
+
+func readVerdict(block []byte, i int, d *Verdict) {
+	if i < 0 || len(block) < (i+1)*VerdictSize {
+		*d = Verdict{}
+		return
+	}
+	e := block[i*VerdictSize : (i+1)*VerdictSize]
+	d.Action, d.Reason = Action(e[0]), e[1]
+	d.Flags, d.CacheTTL = VerdictFlags(binary.LittleEndian.Uint16(e[2:])), binary.LittleEndian.Uint32(e[12:])
+	off, size := uint64(binary.LittleEndian.Uint32(e[4:])), uint64(binary.LittleEndian.Uint32(e[8:]))
+	if size == 0 || off+size > uint64(len(block)) {
+		d.ext = nil
+		return
+	}
+	d.ext = block[off : off+size : off+size]
 }
 
 // Verdict is what a plugin decided about one record.
@@ -189,9 +201,11 @@ func CheckVerdicts(frame []byte, n int, block []byte) error {
 			return err
 		}
 		frame = rest
-		e := block[i*VerdictSize:]
-		if binary.LittleEndian.Uint64(e)|binary.LittleEndian.Uint64(e[8:]) == 0 && r.Hook().Known() {
-			continue // plain Next, the usual one
+		e := block[i*VerdictSize : (i+1)*VerdictSize]
+		if a := binary.LittleEndian.Uint64(e); binary.LittleEndian.Uint64(e[8:]) == 0 && a < uint64(numActions) {
+			if info := r.Hook().info(); info != nil && (a == uint64(Next) || a != uint64(Pending) && info.actions&(1<<a) != 0) {
+				continue // an action and nothing else, as usual
+			}
 		}
 		if err := checkOne(block, n, i, r); err != nil {
 			return fault(ErrVerdict, ": record ", i, " (", r.Hook().String(), "): ", err)
