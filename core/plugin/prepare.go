@@ -29,6 +29,7 @@ type prepared struct {
 	wants     wants
 	parked    *parked
 	desk      *desk
+	hush      *hush // nil: there are no self-tests, or it may not publish
 }
 
 // prepare reads and checks all files of a plugin. services are what the
@@ -66,6 +67,10 @@ func (h *host) prepare(ctx context.Context, pl *loaded, services Services) (*pre
 		if k, ok := contract.ParseHook(h.Name); ok && h.Dynamic {
 			p.wants.of[k] = &event.Wanted{}
 		}
+	}
+	if k, ok := services.Publish.(Keeper); ok && len(m.SelfTests) > 0 {
+		p.hush = &hush{Publisher: services.Publish, Keeper: k}
+		services.Publish = p.hush
 	}
 	services.Cache, services.Wants = pl, p.wants
 	services.Parked, services.Desk = p.parked, p.desk
@@ -162,6 +167,12 @@ func (p *prepared) open(ctx context.Context) (*version, error) {
 			v.hooks[s.Hook].Refused = p.wants.refused
 			v.consumes = &p.hooks[i]
 		}
+	}
+	if err := v.prove(); err != nil {
+		return nil, errors.Join(err, v.retire(drainPatience))
+	}
+	if p.hush != nil {
+		p.hush.passed.Store(true)
 	}
 	v.desk.open(v)
 	return v, nil

@@ -51,6 +51,8 @@ type Manifest struct {
 	Fuel         uint64   `toml:"fuel"`          // per call, before what each record adds; default 1,000,000
 	Hooks        []Hook   `toml:"hook"`
 	ConfigSchema string   `toml:"config_schema"` // a JSON Schema file beside the manifest; "": any config
+
+	SelfTests []SelfTest `toml:"self_test"` // asked at every load
 }
 
 // Hook is one hook registration of a manifest, or an operator's override of it.
@@ -159,6 +161,7 @@ func (m *Manifest) check(d *document) {
 			d.fault(fmt.Sprintf("hook %q: %s", h.Name, err), "hook", "name")
 		}
 	}
+	m.checkSelfTests(d)
 	if needs := m.topicStore(); needs && !Covers(m.Capabilities, "topicstore") {
 		d.fault(`a provider of retained messages needs the capability "topicstore"`, "capabilities")
 	}
