@@ -12,5 +12,7 @@
 // above it that never block. On other systems a connection has a reading goroutine
 // behind the same Machine.
 //
+// While there is little to do one event loop runs for all of them.
+//
 // It refuses to know MQTT: packets, sessions and policies are the Machine's.
 package conn

@@ -51,6 +51,7 @@ type Engine struct {
 
 	// Any goroutine.
 	closed  atomic.Bool    // Serve refuses
+	alone   atomic.Int64   // loops that run by themselves
 	emptied chan struct{}  // the last connection has ended while closed
 	group   sync.WaitGroup // streams and blocking turns
 }
@@ -119,6 +120,7 @@ func (e *Engine) Serve(a listener.Accepted, newMachine func(w Waker) Machine) er
 // closes it and returns when all of the engine's goroutines have ended.
 func (e *Engine) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
+	e.alone.Store(int64(len(e.loops)))
 	for _, l := range e.loops {
 		loops.Go(l.run)
 	}
@@ -159,3 +161,7 @@ func (e *Engine) Len() int {
 	}
 	return n
 }
+
+// Running is how many event loops run by themselves: one while there is little to
+// do, which then runs for the others.
+func (e *Engine) Running() int { return int(e.alone.Load()) }

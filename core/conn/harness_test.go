@@ -33,6 +33,7 @@ const (
 	cmdBlast = 'b' // the body's 4 bytes say how many bytes of 'z' packets to send
 	cmdPanic = 'x'
 	cmdBlock = 'w' // waits for the hub's gate
+	cmdWork  = 'k' // keeps its loop busy for the nanoseconds in the body's 8 bytes
 	cmdNext  = 't' // the body's 8 bytes are a deadline from now; the tick is answered
 )
 
@@ -115,6 +116,10 @@ func (m *machine) handle(io *channel.IO, p []byte) {
 	case cmdSend:
 		for _, o := range m.hub.others(m) {
 			o.deliver(io.Batch, p)
+		}
+	case cmdWork:
+		d := time.Duration(binary.BigEndian.Uint64(body))
+		for start := time.Now(); time.Since(start) < d; {
 		}
 	case cmdPause:
 		io.Out = append(io.Out, p...)

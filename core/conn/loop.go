@@ -19,8 +19,11 @@ type loop struct {
 	inbox  atomic.Pointer[Conn] // owned connections handed over, last first, by Conn.link
 	asleep atomic.Bool          // wake must write
 	stop   atomic.Bool
+	lobby  lobby         // of the host
+	told   told          // by the host
+	resume chan struct{} // a guest has to run by itself again; capacity 1
 
-	// Owned by run.
+	// Owned by run, while the loop is a guest by its host's.
 	worker   worker
 	wheel    wheel
 	slots    []*Conn                      // by what the poller reports
@@ -28,6 +31,11 @@ type loop struct {
 	again    []*Conn                      // owned connections whose turn goes on after the next poll
 	stopping bool                         // every connection has been told to stop
 	rounds   struct{ before, last int64 } // when the last two rounds began, Unix nanoseconds
+	pace     pace
+	guests   []*loop
+	called   bool  // a guest: its set has events
+	due      int64 // a guest: when its next timer comes, Unix nanoseconds
+	loner    bool  // its set cannot be watched by another
 }
 
 func newLoop(e *Engine) (*loop, error) {
@@ -35,7 +43,7 @@ func newLoop(e *Engine) (*loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &loop{engine: e, poller: p}
+	l := &loop{engine: e, poller: p, resume: make(chan struct{}, 1), due: never}
 	l.wheel.now = time.Now().UnixNano() / tick
 	l.worker = worker{loop: l, reads: true}
 	return l, nil
@@ -44,28 +52,55 @@ func newLoop(e *Engine) (*loop, error) {
 // run is the loop's goroutine.
 func (l *loop) run() {
 	l.worker.rd = make([]byte, loopBuffer)
-	b := &l.worker.batch
+	l.visit()
 	for {
-		n := l.poll()
-		b.Now = time.Now().UnixNano()
-		l.rounds.before, l.rounds.last = l.rounds.last, b.Now
-		for i := range n {
-			slot, bits := l.poller.event(i)
-			if slot < 0 || int(slot) >= len(l.slots) {
-				continue
-			}
-			if c := l.slots[slot]; c != nil && c.signal(bits) {
-				l.run1(c)
-			}
+		end := l.round(l.poll())
+		l.attend()
+		if l.stop.Load() {
+			l.dismiss(true)
 		}
-		l.receive()
-		l.wheel.advance(b.Now, l.fire)
-		b.Flush()
-		if l.stop.Load() && l.halt() {
+		if end {
 			return
 		}
+		l.adjust()
 	}
 }
+
+// round runs what is to do now: the last wait has found n events. True: the engine
+// stops and no connection is left.
+func (l *loop) round(n int) (end bool) {
+	b := &l.worker.batch
+	b.Now = time.Now().UnixNano()
+	l.rounds.before, l.rounds.last = l.rounds.last, b.Now
+	for i := range n {
+		slot, bits := l.poller.event(i)
+		if g := guestOf(slot); g >= 0 && g < len(l.guests) {
+			l.guests[g].called = true
+		}
+		if slot < 0 || int(slot) >= len(l.slots) {
+			continue
+		}
+		if c := l.slots[slot]; c != nil && c.signal(bits) {
+			l.run1(c)
+		}
+	}
+	l.receive()
+	l.wheel.advance(b.Now, l.fire)
+	b.Flush()
+	end = l.stop.Load() && l.halt()
+	if l.due = never; !end {
+		if at, ok := l.wheel.next(); ok {
+			l.due = at
+		}
+	}
+	return end
+}
+
+// The sets of guests are reported as slots below the poller's own.
+func guestSlot(i int) int32 { return int32(wakeSlot - 1 - i) }
+
+// guestOf is the guest that slot stands for; negative: none.
+func guestOf(slot int32) int { return wakeSlot - 1 - int(slot) }
 
 // held is how long a loop waits at most without telling the scheduler, and how
 // soon one round must follow the other for that: while messages come more often
@@ -74,7 +109,7 @@ const held = 2 * time.Millisecond
 
 // poll waits for events, for a connection to be handed over, or for a timer.
 func (l *loop) poll() int {
-	if len(l.again) > 0 || l.inbox.Load() != nil {
+	if l.pressed() {
 		return l.poller.hold(0)
 	}
 	flows := l.rounds.last-l.rounds.before < int64(held)
@@ -83,11 +118,11 @@ func (l *loop) poll() int {
 			return n
 		}
 	}
-	l.asleep.Store(true)
-	defer l.asleep.Store(false)
+	l.sleep(true)
+	defer l.sleep(false)
 	timeout := l.patience()
 	if flows && l.engine.spare && timeout != 0 {
-		if n := l.poller.hold(held); n > 0 || l.inbox.Load() != nil {
+		if n := l.poller.hold(held); n > 0 || l.pressed() {
 			return n
 		}
 		timeout = l.patience()
@@ -95,15 +130,40 @@ func (l *loop) poll() int {
 	return l.poller.wait(timeout)
 }
 
+// sleep says for the loop and its guests whether a wake has to end a wait.
+func (l *loop) sleep(on bool) {
+	l.asleep.Store(on)
+	for _, g := range l.guests {
+		g.asleep.Store(on)
+	}
+}
+
+// busy tells whether the loop has turns to run.
+func (l *loop) busy() bool { return len(l.again) > 0 || l.inbox.Load() != nil }
+
+// pressed tells whether the loop or a guest has, or somebody waits in the lobby.
+func (l *loop) pressed() bool {
+	for _, g := range l.guests {
+		if g.busy() {
+			return true
+		}
+	}
+	return l.busy() || l.lobby.knocked.Load()
+}
+
 // patience is how long poll may wait now; negative: for ever.
 func (l *loop) patience() time.Duration {
-	if l.inbox.Load() != nil || l.stop.Load() && (!l.stopping || l.conns.Load() == 0) {
+	if l.pressed() || l.stop.Load() && (!l.stopping || l.conns.Load() == 0) {
 		return 0
 	}
-	if at, ok := l.wheel.next(); ok {
-		return max(0, time.Until(time.Unix(0, at)))
+	first := l.due
+	for _, g := range l.guests {
+		first = min(first, g.due)
 	}
-	return -1
+	if first == never {
+		return -1
+	}
+	return max(0, time.Until(time.Unix(0, first)))
 }
 
 // post hands c, whose turn the caller owns, to the loop. Any goroutine.

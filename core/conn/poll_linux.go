@@ -14,6 +14,9 @@ import (
 // wakeSlot is what the poller's own eventfd reports as its slot.
 const wakeSlot = -1
 
+// nests: a set can be watched in another.
+const nests = true
+
 // poller is an epoll set, edge triggered: a descriptor is reported once when
 // bytes arrive, and a turn of its connection reads it dry.
 type poller struct {
@@ -65,6 +68,16 @@ func (p *poller) control(op uintptr, fd int32, e *unix.EpollEvent) error {
 	}
 	return nil
 }
+
+// addSet watches the whole set of another poller and reports it as slot, as long as
+// it has events.
+func (p *poller) addSet(o *poller, slot int32) error {
+	e := unix.EpollEvent{Events: unix.EPOLLIN, Fd: slot}
+	return p.control(unix.EPOLL_CTL_ADD, int32(o.epoll), &e)
+}
+
+// removeSet ends what addSet has begun.
+func (p *poller) removeSet(o *poller) { _ = p.control(unix.EPOLL_CTL_DEL, int32(o.epoll), nil) }
 
 // addWritable watches fd also for room to write. Any goroutine.
 func (p *poller) addWritable(fd, slot int32) error {

@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// nests: a loop cannot wait for another.
+const nests = false
+
 // poller is a loop's wait where connections have goroutines of their own: it
 // knows timers and wakes only.
 type poller struct{ wakes chan struct{} }
@@ -42,10 +45,17 @@ func (p *poller) idle() int { return 0 }
 
 func (p *poller) hold(time.Duration) int { return 0 }
 
+// wakeSlot is what a wake reports where there are events.
+const wakeSlot = -1
+
 func (p *poller) event(int) (slot int32, bits uint32) { return -1, 0 }
 
 var errNoPoll = errors.New("this system has no descriptors to poll")
 
 func (p *poller) add(fd, slot int32) error { return errNoPoll }
+
+func (p *poller) addSet(o *poller, slot int32) error { return errNoPoll }
+
+func (p *poller) removeSet(o *poller) {}
 
 func (p *poller) addWritable(fd, slot int32) error { return errNoPoll }

@@ -28,7 +28,7 @@ func (k facts) Figures(family adminpb.ListFiguresRequest_Family) (list []*adminp
 	case adminpb.ListFiguresRequest_FAMILY_PLUGINS:
 		list = k.pluginFigures()
 	case adminpb.ListFiguresRequest_FAMILY_VM:
-		list = runtimeFigures()
+		list = append(runtimeFigures(), &adminpb.Figure{Name: "cpu/loops_running", Value: int64(k.s.engine.Running())})
 	case adminpb.ListFiguresRequest_FAMILY_STORE:
 		list = []*adminpb.Figure{
 			{Name: "retained/messages", Value: int64(k.s.retained.Count())},
