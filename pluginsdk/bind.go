@@ -106,6 +106,14 @@ func (d *dispatcher) bindClient(p any) {
 	if h, ok := p.(ConnectedHandler); ok {
 		d.told(contract.HookConnected, ofClient(h.OnConnected))
 	}
+	if h, ok := p.(ConnackHandler); ok {
+		var ev ConnackEvent
+		d.told(contract.HookConnack, func(e *Event) { ev.Event = *e; h.OnConnack(&ev) })
+	}
+	if h, ok := p.(ACLCheckedHandler); ok {
+		var ev ACLCheckedEvent
+		d.told(contract.HookACLChecked, func(e *Event) { ev.Event = *e; h.OnACLChecked(&ev) })
+	}
 	if h, ok := p.(DisconnectedHandler); ok {
 		var ev DisconnectEvent
 		d.told(contract.HookDisconnected, func(r contract.Record, i int) { ev.Event = Event{r, i}; h.OnDisconnected(&ev) })

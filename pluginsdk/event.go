@@ -156,3 +156,12 @@ func (e *DisconnectEvent) Reason() string { return string(e.ReasonBytes()) }
 
 // ReasonBytes is the reason in a word, without a copy.
 func (e *DisconnectEvent) ReasonBytes() []byte { return e.rec.Slot(contract.SlotDisconnectReason) }
+
+// ConnackEvent is the answer to a CONNECT.
+type ConnackEvent struct{ ClientEvent }
+
+// ReasonCode is the reason code of 5.0, also for a client of 3.x; 0: connected.
+func (e *ConnackEvent) ReasonCode() byte {
+	v, _ := e.rec.Uint32(contract.SlotReasonCode)
+	return byte(v)
+}

@@ -6,6 +6,15 @@ import (
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
 
+// ACLCheckedEvent is what was decided about a question.
+type ACLCheckedEvent struct{ ACLEvent }
+
+// Allowed tells whether the client may.
+func (e *ACLCheckedEvent) Allowed() bool { return e.rec.Aux()&contract.ACLAllowed != 0 }
+
+// Cached tells whether the answer was remembered.
+func (e *ACLCheckedEvent) Cached() bool { return e.rec.Aux()&contract.ACLCached != 0 }
+
 // ACLEvent asks whether a client may publish to a topic or subscribe to a filter.
 type ACLEvent struct{ Event }
 

@@ -114,6 +114,11 @@ type (
 	DeliveredHandler interface{ OnDelivered(e *MessageEvent) }
 	// AckedHandler is told of each message that a subscriber acknowledged.
 	AckedHandler interface{ OnAcked(e *MessageEvent) }
+	// ConnackHandler is told how a CONNECT was answered.
+	ConnackHandler interface{ OnConnack(e *ConnackEvent) }
+	// ACLCheckedHandler is told what was decided about a topic and a client, from the
+	// memory of earlier answers too.
+	ACLCheckedHandler interface{ OnACLChecked(e *ACLCheckedEvent) }
 	// DroppedHandler is told of each message that was dropped.
 	DroppedHandler interface{ OnDropped(e *MessageEvent) }
 )

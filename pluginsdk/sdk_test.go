@@ -41,6 +41,8 @@ func (p *everything) OnRetainedStore(e *RetainEvent) Verdict {
 	return p.note(e, e.rec.Hook())
 }
 func (p *everything) OnRetainedRead(e *RetainedReadEvent) Verdict { return p.note(e, e.rec.Hook()) }
+func (p *everything) OnConnack(e *ConnackEvent)                   { p.note(e, e.rec.Hook()) }
+func (p *everything) OnACLChecked(e *ACLCheckedEvent)             { p.note(e, e.rec.Hook()) }
 func (p *everything) OnConnected(e *ClientEvent)                  { p.note(e, e.rec.Hook()) }
 func (p *everything) OnDisconnected(e *DisconnectEvent)           { p.note(e, e.rec.Hook()) }
 func (p *everything) OnSubscribed(e *FilterEvent)                 { p.note(e, e.rec.Hook()) }
@@ -212,6 +214,17 @@ func TestOtherEventAccessors(t *testing.T) {
 			t.Error("disconnected")
 		}
 	}), contract.Header{Hook: contract.HookDisconnected, Aux: 0x8D}, map[contract.Slot]string{contract.SlotDisconnectReason: "keepalive_timeout"})
+	ask(t, look(func(e any) {
+		if k := e.(*ConnackEvent); k.ReasonCode() != 0x87 || k.KeepAlive() != 60 {
+			t.Error("connack")
+		}
+	}), contract.Header{Hook: contract.HookConnack, Aux: 60}, map[contract.Slot]string{contract.SlotReasonCode: "\x87\x00\x00\x00"})
+	ask(t, look(func(e any) {
+		if a := e.(*ACLCheckedEvent); !a.Allowed() || !a.Cached() || !a.Subscribe() || a.Topic() != "t" {
+			t.Error("acl_checked")
+		}
+	}), contract.Header{Hook: contract.HookACLChecked, Flags: contract.FlagSubscribe, Aux: contract.ACLAllowed | contract.ACLCached},
+		map[contract.Slot]string{contract.SlotTopic: "t"})
 	ask(t, look(func(e any) {
 		a := e.(*ACLEvent)
 		if a.Topic() != "t" || !a.Publish() || a.Subscribe() || a.QoS() != 2 || !a.Retain() || a.Principal() != "p" || a.Tenant() != "te" ||

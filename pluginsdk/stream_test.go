@@ -229,7 +229,7 @@ func TestHelloConfigureHealth(t *testing.T) {
 		t.Error("another contract is taken")
 	}
 	resp, err := s.Hello(t.Context(), &pluginpb.HelloReq{Abi: contract.ABI, Node: "n7"})
-	if err != nil || resp.GetAbi() != contract.ABI || len(resp.GetHooks()) != 28 || Node() != "n7" {
+	if err != nil || resp.GetAbi() != contract.ABI || len(resp.GetHooks()) != 30 || Node() != "n7" {
 		t.Errorf("%v %v", resp, err)
 	}
 	if _, err := s.Configure(t.Context(), &pluginpb.ConfigureReq{Config: []byte(`{"a":1}`), State: []byte("old")}); err != nil || p.state != "old" || p.config != `{"a":1}` {

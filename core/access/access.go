@@ -94,6 +94,7 @@ func (a *Access) Check(p *Policy, cache *Cache, now int64, es []hook.ACLEvent) (
 	a.about.rename(es)
 	cache.at(a.hooks.ClientCheckACL.Version())
 	if !park.Resuming() && !a.open(p, cache, now, es) {
+		a.tell(p, es)
 		return false
 	}
 	if a.hooks.ClientCheckACL.Walk(park, func(ask hook.InterceptMany[hook.ACLEvent]) bool { ask(es); return true }) {
@@ -109,7 +110,25 @@ func (a *Access) Check(p *Policy, cache *Cache, now int64, es []hook.ACLEvent) (
 		}
 		settle(e, unasked(p, e))
 	}
+	a.tell(p, es)
 	return false
+}
+
+// tell tells whoever wants to know of what was decided by rules: neither a superuser nor
+// a client of a zone without any is checked (emqx4 §7.2).
+func (a *Access) tell(p *Policy, es []hook.ACLEvent) {
+	chain := a.hooks.ClientCheckedACL.Chain()
+	if chain == nil || !p.EnableACL {
+		return
+	}
+	for i := range es {
+		if es[i].Client.Superuser {
+			continue
+		}
+		for _, told := range chain {
+			told(&es[i])
+		}
+	}
 }
 
 // open decides what needs no plugin and tells whether anything is left.
@@ -154,10 +173,11 @@ func decided(p *Policy, cache *Cache, now int64, e *hook.ACLEvent) bool {
 }
 
 // Trivial tells that every check of the client ends in "allow" without looking
-// at the topic, but for $SYS, so that the hot path need not build events.
+// at the topic, but for $SYS, and that nobody is told, so that the hot path need not
+// build events.
 func (a *Access) Trivial(p *Policy, c *hook.Client) bool {
 	return !p.EnableACL || c.Superuser ||
-		(p.NoMatch && c.Permissions == nil && a.hooks.ClientCheckACL.Chain() == nil)
+		(p.NoMatch && c.Permissions == nil && a.hooks.ClientCheckACL.Chain() == nil && a.hooks.ClientCheckedACL.Chain() == nil)
 }
 
 func settle(e *hook.ACLEvent, allow bool) {

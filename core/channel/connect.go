@@ -235,6 +235,7 @@ func (c *Channel) welcome(io *IO, t *turn, present bool) {
 	io.Out = packet.Append(io.Out, c.version, &packet.Connack{
 		SessionPresent: present, Props: h.props,
 	})
+	c.tellConnack(io, packet.Success)
 	c.tellConnected(io, present)
 	window := uint16(65535)
 	if v, ok := h.packet.Props.Uint16(packet.PropReceiveMaximum); ok {
@@ -278,6 +279,12 @@ func (c *Channel) tellConnected(io *IO, present bool) {
 	}
 }
 
+func (c *Channel) tellConnack(io *IO, code packet.ReasonCode) {
+	for _, told := range c.env.Hooks.ClientConnack.Chain() {
+		told(&hook.ConnackEvent{Client: c.client, At: time.Unix(0, io.Batch.Now), Code: code})
+	}
+}
+
 // refuse answers a CONNECT with a code >= 0x80 and closes. The will is never
 // published. Before 5.0 a code without a word there closes without an answer
 // [3.1.1 MQTT-3.2.2-6].
@@ -291,6 +298,7 @@ func (c *Channel) refuse(io *IO, f *fault) {
 	if c.takes(&k) && (c.version == packet.V50 || sayable(code)) {
 		io.Out = packet.Append(io.Out, c.version, &k)
 		countConnack(&io.Batch.Count, code)
+		c.tellConnack(io, code)
 	}
 	c.close(io)
 }

@@ -124,6 +124,13 @@ type DeliverEvent struct {
 	Verdict Verdict          // Drop: not sent
 }
 
+// ConnackEvent tells how a CONNECT was answered.
+type ConnackEvent struct {
+	Client *Client
+	At     time.Time
+	Code   packet.ReasonCode // of 5.0, whatever the client speaks
+}
+
 // ConnectionEvent tells of a connected or disconnected client.
 type ConnectionEvent struct {
 	Client *Client

@@ -26,6 +26,8 @@ type Points struct {
 	MessageWill        Point[InterceptMany[PublishEvent]] // a will, before message.publish
 	MessageDeliver     Point[InterceptMany[DeliverEvent]] // message.delivered as a fold; off unless a plugin asks for it
 
+	ClientConnack       Point[Observe[ConnackEvent]]      // client.connack
+	ClientCheckedACL    Point[Observe[ACLEvent]]          // client.check_acl_complete
 	ClientConnected     Point[Observe[ConnectionEvent]]   // client.connected
 	ClientDisconnected  Point[Observe[ConnectionEvent]]   // client.disconnected
 	SessionCreated      Point[Observe[SessionEvent]]      // session.created

@@ -81,6 +81,10 @@ func (p *loaded) attachObserver(k contract.Hook) (remove func()) {
 	switch k {
 	case contract.HookConnected:
 		return pts.ClientConnected.Add(s, observe(p, k, &event.Connection))
+	case contract.HookConnack:
+		return pts.ClientConnack.Add(s, observe(p, k, &event.Connack))
+	case contract.HookACLChecked:
+		return pts.ClientCheckedACL.Add(s, observe(p, k, &event.ACLChecked))
 	case contract.HookDisconnected:
 		return pts.ClientDisconnected.Add(s, observe(p, k, &event.Connection))
 	case contract.HookSubscribed:

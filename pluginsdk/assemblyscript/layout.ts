@@ -49,6 +49,8 @@ export const HOOK_PUBLISHED: u32 = 25;
 export const HOOK_DELIVERED: u32 = 26;
 export const HOOK_ACKED: u32 = 27;
 export const HOOK_DROPPED: u32 = 28;
+export const HOOK_CONNACK: u32 = 29; // a CONNECT was answered
+export const HOOK_ACL_CHECKED: u32 = 30; // whether a client may publish or subscribe was decided
 export const HOOK_RETAINED_STORE: u32 = 32; // one PUBLISH with RETAIN, before its acknowledgement
 export const HOOK_RETAINED_READ: u32 = 33; // one new subscription
 export const HOOK_MESSAGE: u32 = 40; // each message of the plugin's filters, until it is done
@@ -78,6 +80,7 @@ export const SLOT_AUTH_METHOD: u32 = 15;
 export const SLOT_AUTH_DATA: u32 = 16;
 export const SLOT_AUTH_STATE: u32 = 17; // ExtState of the verdict that answered Continue
 export const SLOT_AUTH_WILL: u32 = 18; // topic of the CONNECT's will; absent: there is none
+export const SLOT_REASON_CODE: u32 = 14; // u32, of CONNACK
 export const SLOT_DISCONNECT_REASON: u32 = 14; // EMQ X 4's word: normal, keepalive_timeout, takeovered ...
 export const SLOT_TOPIC: u32 = 4;
 export const SLOT_PAYLOAD: u32 = 5;
@@ -368,7 +371,7 @@ export class Auth extends Record {
   get willTopic(): View { return this.slot(18); }
 }
 
-/** A record of acl. */
+/** A record of acl, acl_checked. */
 export class Acl extends Record {
   get clientId(): View { return this.slot(0); }
   get username(): View { return this.slot(1); }
@@ -454,6 +457,25 @@ export class Filter extends Record {
   subscriptionId(absent: u32): u32 { return this.slot_u32(5, absent); }
 }
 
+/** A record of connack. */
+export class Connack extends Record {
+  get clientId(): View { return this.slot(0); }
+  get username(): View { return this.slot(1); }
+  get peer(): View { return this.slot(2); }
+  get listener(): View { return this.slot(3); }
+  get zone(): View { return this.slot(4); }
+  get protocol(): View { return this.slot(5); }
+  get props(): View { return this.slot(6); }
+  sessionExpiry(absent: u32): u32 { return this.slot_u32(7, absent); }
+  connectedAt(absent: u64): u64 { return this.slot_u64(8, absent); }
+  get commonName(): View { return this.slot(9); }
+  get dn(): View { return this.slot(10); }
+  get principal(): View { return this.slot(11); }
+  get tenant(): View { return this.slot(12); }
+  get local(): View { return this.slot(13); }
+  get reasonCode(): View { return this.slot(14); }
+}
+
 /** A record of timer. */
 export class Timer extends Record {
 }
@@ -503,6 +525,8 @@ export class Plugin {
   delivered(e: Message, v: Verdict): void {}
   acked(e: Message, v: Verdict): void {}
   dropped(e: Message, v: Verdict): void {}
+  connack(e: Connack, v: Verdict): void {}
+  aclChecked(e: Acl, v: Verdict): void {}
   retainedStore(e: Message, v: Verdict): void {}
   retainedRead(e: Filter, v: Verdict): void {}
   message(e: Message, v: Verdict): void {}
@@ -519,6 +543,7 @@ const messageEvent = new Message();
 const clientEvent = new Client();
 const disconnectEvent = new Disconnect();
 const filterEvent = new Filter();
+const connackEvent = new Connack();
 const timerEvent = new Timer();
 const httpResponseEvent = new HttpResponse();
 const hashResultEvent = new HashResult();
@@ -547,6 +572,8 @@ export function dispatch(p: Plugin, hook: u32, at: usize, v: Verdict): void {
     case 26: { messageEvent.at = at; p.delivered(messageEvent, v); break; }
     case 27: { messageEvent.at = at; p.acked(messageEvent, v); break; }
     case 28: { messageEvent.at = at; p.dropped(messageEvent, v); break; }
+    case 29: { connackEvent.at = at; p.connack(connackEvent, v); break; }
+    case 30: { aclEvent.at = at; p.aclChecked(aclEvent, v); break; }
     case 32: { messageEvent.at = at; p.retainedStore(messageEvent, v); break; }
     case 33: { filterEvent.at = at; p.retainedRead(filterEvent, v); break; }
     case 40: { messageEvent.at = at; p.message(messageEvent, v); break; }

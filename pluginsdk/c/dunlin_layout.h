@@ -51,6 +51,8 @@
 #define DUNLIN_HOOK_DELIVERED 26
 #define DUNLIN_HOOK_ACKED 27
 #define DUNLIN_HOOK_DROPPED 28
+#define DUNLIN_HOOK_CONNACK 29 /* a CONNECT was answered */
+#define DUNLIN_HOOK_ACL_CHECKED 30 /* whether a client may publish or subscribe was decided */
 #define DUNLIN_HOOK_RETAINED_STORE 32 /* one PUBLISH with RETAIN, before its acknowledgement */
 #define DUNLIN_HOOK_RETAINED_READ 33 /* one new subscription */
 #define DUNLIN_HOOK_MESSAGE 40 /* each message of the plugin's filters, until it is done */
@@ -80,6 +82,7 @@
 #define DUNLIN_SLOT_AUTH_DATA 16
 #define DUNLIN_SLOT_AUTH_STATE 17 /* ExtState of the verdict that answered Continue */
 #define DUNLIN_SLOT_AUTH_WILL 18 /* topic of the CONNECT's will; absent: there is none */
+#define DUNLIN_SLOT_REASON_CODE 14 /* u32, of CONNACK */
 #define DUNLIN_SLOT_DISCONNECT_REASON 14 /* EMQ X 4's word: normal, keepalive_timeout, takeovered ... */
 #define DUNLIN_SLOT_TOPIC 4
 #define DUNLIN_SLOT_PAYLOAD 5
@@ -347,7 +350,7 @@ static inline dunlin_bytes dunlin_auth_auth_method(const dunlin_record *r) { ret
 static inline dunlin_bytes dunlin_auth_auth_data(const dunlin_record *r) { return dunlin_slot(r, 16); }
 static inline dunlin_bytes dunlin_auth_auth_state(const dunlin_record *r) { return dunlin_slot(r, 17); }
 static inline dunlin_bytes dunlin_auth_will_topic(const dunlin_record *r) { return dunlin_slot(r, 18); }
-/* acl */
+/* acl, acl_checked */
 static inline dunlin_bytes dunlin_acl_client_id(const dunlin_record *r) { return dunlin_slot(r, 0); }
 static inline dunlin_bytes dunlin_acl_username(const dunlin_record *r) { return dunlin_slot(r, 1); }
 static inline dunlin_bytes dunlin_acl_peer(const dunlin_record *r) { return dunlin_slot(r, 2); }
@@ -415,6 +418,22 @@ static inline dunlin_bytes dunlin_filter_peer(const dunlin_record *r) { return d
 static inline dunlin_bytes dunlin_filter_listener(const dunlin_record *r) { return dunlin_slot(r, 3); }
 static inline dunlin_bytes dunlin_filter_filter(const dunlin_record *r) { return dunlin_slot(r, 4); }
 static inline uint32_t dunlin_filter_subscription_id(const dunlin_record *r, uint32_t absent) { return dunlin_slot_u32(r, 5, absent); }
+/* connack */
+static inline dunlin_bytes dunlin_connack_client_id(const dunlin_record *r) { return dunlin_slot(r, 0); }
+static inline dunlin_bytes dunlin_connack_username(const dunlin_record *r) { return dunlin_slot(r, 1); }
+static inline dunlin_bytes dunlin_connack_peer(const dunlin_record *r) { return dunlin_slot(r, 2); }
+static inline dunlin_bytes dunlin_connack_listener(const dunlin_record *r) { return dunlin_slot(r, 3); }
+static inline dunlin_bytes dunlin_connack_zone(const dunlin_record *r) { return dunlin_slot(r, 4); }
+static inline dunlin_bytes dunlin_connack_protocol(const dunlin_record *r) { return dunlin_slot(r, 5); }
+static inline dunlin_bytes dunlin_connack_props(const dunlin_record *r) { return dunlin_slot(r, 6); }
+static inline uint32_t dunlin_connack_session_expiry(const dunlin_record *r, uint32_t absent) { return dunlin_slot_u32(r, 7, absent); }
+static inline uint64_t dunlin_connack_connected_at(const dunlin_record *r, uint64_t absent) { return dunlin_slot_u64(r, 8, absent); }
+static inline dunlin_bytes dunlin_connack_common_name(const dunlin_record *r) { return dunlin_slot(r, 9); }
+static inline dunlin_bytes dunlin_connack_dn(const dunlin_record *r) { return dunlin_slot(r, 10); }
+static inline dunlin_bytes dunlin_connack_principal(const dunlin_record *r) { return dunlin_slot(r, 11); }
+static inline dunlin_bytes dunlin_connack_tenant(const dunlin_record *r) { return dunlin_slot(r, 12); }
+static inline dunlin_bytes dunlin_connack_local(const dunlin_record *r) { return dunlin_slot(r, 13); }
+static inline dunlin_bytes dunlin_connack_reason_code(const dunlin_record *r) { return dunlin_slot(r, 14); }
 /* http_response */
 static inline dunlin_bytes dunlin_http_response_id(const dunlin_record *r) { return dunlin_slot(r, 0); }
 static inline dunlin_bytes dunlin_http_response_error(const dunlin_record *r) { return dunlin_slot(r, 1); }
@@ -448,6 +467,8 @@ static inline dunlin_bytes dunlin_hash_result_error(const dunlin_record *r) { re
 	X(delivered, 26) \
 	X(acked, 27) \
 	X(dropped, 28) \
+	X(connack, 29) \
+	X(acl_checked, 30) \
 	X(retained_store, 32) \
 	X(retained_read, 33) \
 	X(message, 40) \

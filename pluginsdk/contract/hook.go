@@ -29,6 +29,8 @@ const (
 	HookDelivered        Hook = 26
 	HookAcked            Hook = 27
 	HookDropped          Hook = 28
+	HookConnack          Hook = 29 // a CONNECT was answered
+	HookACLChecked       Hook = 30 // whether a client may publish or subscribe was decided
 
 	HookRetainedStore Hook = 32 // one PUBLISH with RETAIN, before its acknowledgement
 	HookRetainedRead  Hook = 33 // one new subscription

@@ -36,13 +36,13 @@ func TestHookAndSlotNumbersStay(t *testing.T) {
 		1: "connect", 2: "authenticate", 3: "auth_continue", 4: "acl", 5: "subscribe", 6: "unsubscribe", 7: "publish", 8: "will",
 		9: "deliver", 16: "connected", 17: "disconnected", 18: "subscribed", 19: "unsubscribed", 20: "session_created",
 		21: "session_resumed", 22: "session_takenover", 23: "session_expired", 24: "session_discarded", 25: "published",
-		26: "delivered", 27: "acked", 28: "dropped", 32: "retained_store", 33: "retained_read", 40: "message", 48: "timer", 49: "http_response", 51: "hash_result",
+		26: "delivered", 27: "acked", 28: "dropped", 29: "connack", 30: "acl_checked", 32: "retained_store", 33: "retained_read", 40: "message", 48: "timer", 49: "http_response", 51: "hash_result",
 	} {
 		if h.String() != want {
 			t.Errorf("hook %d is %q, want %q", h, h, want)
 		}
 	}
-	if len(Hooks()) != 28 {
+	if len(Hooks()) != 30 {
 		t.Errorf("%d hooks", len(Hooks()))
 	}
 	for _, c := range []struct {
@@ -58,7 +58,7 @@ func TestHookAndSlotNumbersStay(t *testing.T) {
 		{HookConnect, SlotWillTopic, "will_topic"}, {HookConnect, SlotWillPayload, "will_payload"}, {HookConnect, SlotWillProps, "will_props"},
 		{HookAuthenticate, SlotPassword, "password"}, {HookAuthenticate, SlotAuthMethod, "auth_method"},
 		{HookAuthContinue, SlotAuthData, "auth_data"}, {HookAuthContinue, SlotAuthState, "auth_state"},
-		{HookDisconnected, SlotDisconnectReason, "reason"},
+		{HookDisconnected, SlotDisconnectReason, "reason"}, {HookConnack, SlotReasonCode, "reason_code"}, {HookACLChecked, SlotTopic, "topic"},
 		{HookPublish, SlotTopic, "topic"}, {HookPublish, SlotPayload, "payload"}, {HookPublish, SlotProps, "props"},
 		{HookPublish, SlotExpiry, "expiry"}, {HookPublish, SlotFrom, "from"}, {HookDropped, SlotReason, "reason"},
 		{HookPublish, SlotMessageID, "message_id"},

@@ -42,6 +42,9 @@ const (
 	SlotAuthState  Slot = 17 // ExtState of the verdict that answered Continue
 	SlotAuthWill   Slot = 18 // topic of the CONNECT's will; absent: there is none
 
+	// connack only.
+	SlotReasonCode Slot = 14 // u32, of CONNACK
+
 	// disconnected only.
 	SlotDisconnectReason Slot = 14 // EMQ X 4's word: normal, keepalive_timeout, takeovered ...
 )
@@ -59,8 +62,8 @@ const (
 	SlotMessageID Slot = 10 // u32 node, u32 incarnation, u64 seq
 )
 
-// The slots of acl beside SlotTopic (a topic name, or a filter without share
-// prefix).
+// The slots of acl and acl_checked beside SlotTopic (a topic name, or a filter without
+// share prefix). Aux of acl_checked is ACLAllowed and ACLCached.
 const (
 	SlotACLPrincipal Slot = 5
 	SlotACLTenant    Slot = 6
@@ -89,6 +92,12 @@ const (
 	SlotError      Slot = 1 // why there is no answer, UTF-8; absent: there is
 	SlotHeaders    Slot = 2 // http_response: lines "Name: value\n", names in canonical form
 	SlotAnswerBody Slot = 3 // http_response
+)
+
+// The bits of acl_checked's Aux.
+const (
+	ACLAllowed uint32 = 1 << 0 // else denied
+	ACLCached  uint32 = 1 << 1 // by an answer that was remembered
 )
 
 // Flags is the u32 of a record's header.

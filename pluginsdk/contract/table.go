@@ -8,6 +8,7 @@ var (
 	connectSlots    = extend(clientSlots, "will_topic", "will_payload", "will_props")
 	authSlots       = extend(clientSlots, "password", "auth_method", "auth_data", "auth_state", "will_topic")
 	disconnectSlots = extend(clientSlots, "reason")
+	connackSlots    = extend(clientSlots, "reason_code")
 	messageSlots    = []string{
 		"client_id", "username", "peer", "listener", "topic", "payload", "props", "expiry", "from", "reason", "message_id",
 	}
@@ -59,6 +60,8 @@ var hooks = [MaxHook + 1]hookInfo{
 	HookDelivered:        {"delivered", Observe, messageSlots, 0, 0, reasonSet{}},
 	HookAcked:            {"acked", Observe, messageSlots, 0, 0, reasonSet{}},
 	HookDropped:          {"dropped", Observe, messageSlots, 0, 0, reasonSet{}},
+	HookConnack:          {"connack", Observe, connackSlots, 0, 0, reasonSet{}},
+	HookACLChecked:       {"acl_checked", Observe, aclSlots, 0, 0, reasonSet{}},
 
 	HookRetainedStore: {"retained_store", Provide, messageSlots, actions(Next, Allow, Deny, Drop), 1 << ExtText, pubackReasons},
 	HookRetainedRead:  {"retained_read", Provide, filterSlots, actions(Next, Allow), 0, reasonSet{}},

@@ -55,6 +55,8 @@ const Hook = Object.freeze({
   delivered: 26,
   acked: 27,
   dropped: 28,
+  connack: 29, // a CONNECT was answered
+  aclChecked: 30, // whether a client may publish or subscribe was decided
   retainedStore: 32, // one PUBLISH with RETAIN, before its acknowledgement
   retainedRead: 33, // one new subscription
   message: 40, // each message of the plugin's filters, until it is done
@@ -86,6 +88,7 @@ const Slot = Object.freeze({
   authData: 16,
   authState: 17, // ExtState of the verdict that answered Continue
   authWill: 18, // topic of the CONNECT's will; absent: there is none
+  reasonCode: 14, // u32, of CONNACK
   disconnectReason: 14, // EMQ X 4's word: normal, keepalive_timeout, takeovered ...
   topic: 4,
   payload: 5,
@@ -328,7 +331,7 @@ class AuthRecord extends Record {
   get authState() { return this.lookup(17); }
   get willTopic() { return this.text(18); }
 }
-// A record of acl.
+// A record of acl, acl_checked.
 class AclRecord extends Record {
   get clientId() { return this.text(0); }
   get username() { return this.text(1); }
@@ -408,6 +411,24 @@ class FilterRecord extends Record {
   get filter() { return this.text(4); }
   get subscriptionId() { return this.u32(5); }
 }
+// A record of connack.
+class ConnackRecord extends Record {
+  get clientId() { return this.text(0); }
+  get username() { return this.text(1); }
+  get peer() { return this.text(2); }
+  get listener() { return this.text(3); }
+  get zone() { return this.text(4); }
+  get protocol() { return this.text(5); }
+  get props() { return this.lookup(6); }
+  get sessionExpiry() { return this.u32(7); }
+  get connectedAt() { return this.u64(8); }
+  get commonName() { return this.text(9); }
+  get dn() { return this.text(10); }
+  get principal() { return this.text(11); }
+  get tenant() { return this.text(12); }
+  get local() { return this.text(13); }
+  get reasonCode() { return this.lookup(14); }
+}
 // A record of timer.
 class TimerRecord extends Record {
 }
@@ -448,6 +469,8 @@ const hooks = new Map([
   [26, { name: "delivered", number: 26, observes: true, type: MessageRecord }],
   [27, { name: "acked", number: 27, observes: true, type: MessageRecord }],
   [28, { name: "dropped", number: 28, observes: true, type: MessageRecord }],
+  [29, { name: "connack", number: 29, observes: true, type: ConnackRecord }],
+  [30, { name: "aclChecked", number: 30, observes: true, type: AclRecord }],
   [32, { name: "retainedStore", number: 32, observes: false, type: MessageRecord }],
   [33, { name: "retainedRead", number: 33, observes: false, type: FilterRecord }],
   [40, { name: "message", number: 40, observes: false, type: MessageRecord }],

@@ -50,6 +50,8 @@ pub const HOOK_PUBLISHED: u32 = 25;
 pub const HOOK_DELIVERED: u32 = 26;
 pub const HOOK_ACKED: u32 = 27;
 pub const HOOK_DROPPED: u32 = 28;
+pub const HOOK_CONNACK: u32 = 29; // a CONNECT was answered
+pub const HOOK_ACL_CHECKED: u32 = 30; // whether a client may publish or subscribe was decided
 pub const HOOK_RETAINED_STORE: u32 = 32; // one PUBLISH with RETAIN, before its acknowledgement
 pub const HOOK_RETAINED_READ: u32 = 33; // one new subscription
 pub const HOOK_MESSAGE: u32 = 40; // each message of the plugin's filters, until it is done
@@ -79,6 +81,7 @@ pub const SLOT_AUTH_METHOD: u32 = 15;
 pub const SLOT_AUTH_DATA: u32 = 16;
 pub const SLOT_AUTH_STATE: u32 = 17; // ExtState of the verdict that answered Continue
 pub const SLOT_AUTH_WILL: u32 = 18; // topic of the CONNECT's will; absent: there is none
+pub const SLOT_REASON_CODE: u32 = 14; // u32, of CONNACK
 pub const SLOT_DISCONNECT_REASON: u32 = 14; // EMQ X 4's word: normal, keepalive_timeout, takeovered ...
 pub const SLOT_TOPIC: u32 = 4;
 pub const SLOT_PAYLOAD: u32 = 5;
@@ -436,7 +439,7 @@ impl<'a> Auth<'a> {
     pub fn will_topic(&self) -> &'a str { self.0.text(18) }
 }
 
-/// A record of acl.
+/// A record of acl, acl_checked.
 #[derive(Clone, Copy)]
 pub struct Acl<'a>(pub Record<'a>);
 impl<'a> std::ops::Deref for Acl<'a> {
@@ -558,6 +561,31 @@ impl<'a> Filter<'a> {
     pub fn subscription_id(&self) -> Option<u32> { self.0.u32(5) }
 }
 
+/// A record of connack.
+#[derive(Clone, Copy)]
+pub struct Connack<'a>(pub Record<'a>);
+impl<'a> std::ops::Deref for Connack<'a> {
+    type Target = Record<'a>;
+    fn deref(&self) -> &Record<'a> { &self.0 }
+}
+impl<'a> Connack<'a> {
+    pub fn client_id(&self) -> &'a str { self.0.text(0) }
+    pub fn username(&self) -> &'a str { self.0.text(1) }
+    pub fn peer(&self) -> &'a str { self.0.text(2) }
+    pub fn listener(&self) -> &'a str { self.0.text(3) }
+    pub fn zone(&self) -> &'a str { self.0.text(4) }
+    pub fn protocol(&self) -> &'a str { self.0.text(5) }
+    pub fn props(&self) -> &'a [u8] { self.0.slot(6).unwrap_or(&[]) }
+    pub fn session_expiry(&self) -> Option<u32> { self.0.u32(7) }
+    pub fn connected_at(&self) -> Option<u64> { self.0.u64(8) }
+    pub fn common_name(&self) -> &'a str { self.0.text(9) }
+    pub fn dn(&self) -> &'a str { self.0.text(10) }
+    pub fn principal(&self) -> &'a str { self.0.text(11) }
+    pub fn tenant(&self) -> &'a str { self.0.text(12) }
+    pub fn local(&self) -> &'a str { self.0.text(13) }
+    pub fn reason_code(&self) -> &'a [u8] { self.0.slot(14).unwrap_or(&[]) }
+}
+
 /// A record of timer.
 #[derive(Clone, Copy)]
 pub struct Timer<'a>(pub Record<'a>);
@@ -616,6 +644,8 @@ pub trait Handlers {
     fn delivered(&mut self, _: Message<'_>) -> super::Verdict { super::Verdict::next() }
     fn acked(&mut self, _: Message<'_>) -> super::Verdict { super::Verdict::next() }
     fn dropped(&mut self, _: Message<'_>) -> super::Verdict { super::Verdict::next() }
+    fn connack(&mut self, _: Connack<'_>) -> super::Verdict { super::Verdict::next() }
+    fn acl_checked(&mut self, _: Acl<'_>) -> super::Verdict { super::Verdict::next() }
     fn retained_store(&mut self, _: Message<'_>) -> super::Verdict { super::Verdict::next() }
     fn retained_read(&mut self, _: Filter<'_>) -> super::Verdict { super::Verdict::next() }
     fn message(&mut self, _: Message<'_>) -> super::Verdict { super::Verdict::next() }
@@ -671,6 +701,10 @@ macro_rules! hook {
     (call acked $p:expr, $r:expr) => { $p.acked($crate::dunlin::Message($r)) };
     (number dropped) => { 28u32 };
     (call dropped $p:expr, $r:expr) => { $p.dropped($crate::dunlin::Message($r)) };
+    (number connack) => { 29u32 };
+    (call connack $p:expr, $r:expr) => { $p.connack($crate::dunlin::Connack($r)) };
+    (number acl_checked) => { 30u32 };
+    (call acl_checked $p:expr, $r:expr) => { $p.acl_checked($crate::dunlin::Acl($r)) };
     (number retained_store) => { 32u32 };
     (call retained_store $p:expr, $r:expr) => { $p.retained_store($crate::dunlin::Message($r)) };
     (number retained_read) => { 33u32 };

@@ -258,32 +258,9 @@ var ACL = Ops[hook.ACLEvent]{
 		}
 		return !p.memory.decide(h, p.now, e)
 	},
-	Key:  func(e *hook.ACLEvent) uint64 { return connOf(e.Client) },
-	Park: func(e *hook.ACLEvent) *hook.Parking { return e.Park },
-	Encode: func(w *Encoder, k contract.Hook, e *hook.ACLEvent) {
-		h := w.head(k, e.Client)
-		h.Flags = h.Flags.WithQoS(e.QoS)
-		if e.Action&hook.Publish != 0 {
-			h.Flags |= contract.FlagPublish
-		}
-		if e.Action&hook.Subscribe != 0 {
-			h.Flags |= contract.FlagSubscribe
-		}
-		if e.Retain {
-			h.Flags |= contract.FlagRetain
-		}
-		w.Begin(h)
-		w.who(e.Client)
-		w.String(contract.SlotTopic, e.Topic)
-		if e.Client != nil {
-			w.optional(contract.SlotACLPrincipal, e.Client.Principal)
-			w.optional(contract.SlotACLTenant, e.Client.Tenant)
-			w.optional(contract.SlotACLName, e.Client.CommonName)
-			w.optional(contract.SlotACLDN, e.Client.DN)
-			w.local(contract.SlotACLLocal, e.Client)
-		}
-		w.End()
-	},
+	Key:    func(e *hook.ACLEvent) uint64 { return connOf(e.Client) },
+	Park:   func(e *hook.ACLEvent) *hook.Parking { return e.Park },
+	Encode: func(w *Encoder, k contract.Hook, e *hook.ACLEvent) { w.acl(w.head(k, e.Client), e) },
 	Apply: func(a *Answer, e *hook.ACLEvent) {
 		list, given := a.permissions()
 		if given && e.Lists != nil {

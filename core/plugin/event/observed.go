@@ -82,3 +82,61 @@ var Message = Observed[hook.MessageEvent]{
 		w.End()
 	},
 }
+
+// Connack is for connack.
+var Connack = Observed[hook.ConnackEvent]{
+	Wants: func(_ *Plugin, b *Binding, e *hook.ConnackEvent) bool { return b.Scope.client(e.Client) },
+	Encode: func(w *Encoder, k contract.Hook, e *hook.ConnackEvent) {
+		h := w.head(k, e.Client)
+		h.Time = uint64(e.At.UnixNano())
+		if e.Client != nil {
+			h.Aux = uint32(e.Client.KeepAlive)
+		}
+		w.Begin(h)
+		w.client(e.Client, nil)
+		w.Uint32(contract.SlotReasonCode, uint32(e.Code))
+		w.End()
+	},
+}
+
+// ACLChecked is for acl_checked.
+var ACLChecked = Observed[hook.ACLEvent]{
+	Wants: func(_ *Plugin, b *Binding, e *hook.ACLEvent) bool {
+		return b.Scope.client(e.Client) && b.Scope.flags(e.QoS, e.Retain) && b.Scope.filter(e.Topic)
+	},
+	Encode: func(w *Encoder, k contract.Hook, e *hook.ACLEvent) {
+		h := w.head(k, e.Client)
+		if e.Verdict == hook.Allow {
+			h.Aux |= contract.ACLAllowed
+		}
+		if e.Cached {
+			h.Aux |= contract.ACLCached
+		}
+		w.acl(h, e)
+	},
+}
+
+// acl writes a record of acl or acl_checked.
+func (w *Encoder) acl(h contract.Header, e *hook.ACLEvent) {
+	h.Flags = h.Flags.WithQoS(e.QoS)
+	if e.Action&hook.Publish != 0 {
+		h.Flags |= contract.FlagPublish
+	}
+	if e.Action&hook.Subscribe != 0 {
+		h.Flags |= contract.FlagSubscribe
+	}
+	if e.Retain {
+		h.Flags |= contract.FlagRetain
+	}
+	w.Begin(h)
+	w.who(e.Client)
+	w.String(contract.SlotTopic, e.Topic)
+	if e.Client != nil {
+		w.optional(contract.SlotACLPrincipal, e.Client.Principal)
+		w.optional(contract.SlotACLTenant, e.Client.Tenant)
+		w.optional(contract.SlotACLName, e.Client.CommonName)
+		w.optional(contract.SlotACLDN, e.Client.DN)
+		w.local(contract.SlotACLLocal, e.Client)
+	}
+	w.End()
+}

@@ -61,6 +61,8 @@ var defaults = map[contract.Hook]Defaults{
 	contract.HookDeliver:      {[]OnError{OnErrorAllow, OnErrorNext, OnErrorDrop}, OnErrorDrop, 0, defaultTimeout, true},
 
 	contract.HookConnected:        {observing, OnErrorDrop, 0, defaultTimeout, false},
+	contract.HookConnack:          {observing, OnErrorDrop, 0, defaultTimeout, false},
+	contract.HookACLChecked:       {observing, OnErrorDrop, 0, defaultTimeout, true},
 	contract.HookDisconnected:     {observing, OnErrorDrop, 0, defaultTimeout, false},
 	contract.HookSubscribed:       {observing, OnErrorDrop, 0, defaultTimeout, true},
 	contract.HookUnsubscribed:     {observing, OnErrorDrop, 0, defaultTimeout, true},

@@ -51,6 +51,8 @@ HOOK_PUBLISHED = 25
 HOOK_DELIVERED = 26
 HOOK_ACKED = 27
 HOOK_DROPPED = 28
+HOOK_CONNACK = 29  # a CONNECT was answered
+HOOK_ACL_CHECKED = 30  # whether a client may publish or subscribe was decided
 HOOK_RETAINED_STORE = 32  # one PUBLISH with RETAIN, before its acknowledgement
 HOOK_RETAINED_READ = 33  # one new subscription
 HOOK_MESSAGE = 40  # each message of the plugin's filters, until it is done
@@ -80,6 +82,7 @@ SLOT_AUTH_METHOD = 15
 SLOT_AUTH_DATA = 16
 SLOT_AUTH_STATE = 17  # ExtState of the verdict that answered Continue
 SLOT_AUTH_WILL = 18  # topic of the CONNECT's will; absent: there is none
+SLOT_REASON_CODE = 14  # u32, of CONNACK
 SLOT_DISCONNECT_REASON = 14  # EMQ X 4's word: normal, keepalive_timeout, takeovered ...
 SLOT_TOPIC = 4
 SLOT_PAYLOAD = 5
@@ -402,7 +405,7 @@ class AuthRecord(Record):
 
 
 class AclRecord(Record):
-    """A record of acl."""
+    """A record of acl, acl_checked."""
 
     @property
     def client_id(self):
@@ -673,6 +676,70 @@ class FilterRecord(Record):
         return self.u32(5)
 
 
+class ConnackRecord(Record):
+    """A record of connack."""
+
+    @property
+    def client_id(self):
+        return self.text(0)
+
+    @property
+    def username(self):
+        return self.text(1)
+
+    @property
+    def peer(self):
+        return self.text(2)
+
+    @property
+    def listener(self):
+        return self.text(3)
+
+    @property
+    def zone(self):
+        return self.text(4)
+
+    @property
+    def protocol(self):
+        return self.text(5)
+
+    @property
+    def props(self):
+        return self.lookup(6)
+
+    @property
+    def session_expiry(self):
+        return self.u32(7)
+
+    @property
+    def connected_at(self):
+        return self.u64(8)
+
+    @property
+    def common_name(self):
+        return self.text(9)
+
+    @property
+    def dn(self):
+        return self.text(10)
+
+    @property
+    def principal(self):
+        return self.text(11)
+
+    @property
+    def tenant(self):
+        return self.text(12)
+
+    @property
+    def local(self):
+        return self.text(13)
+
+    @property
+    def reason_code(self):
+        return self.lookup(14)
+
+
 class TimerRecord(Record):
     """A record of timer."""
 
@@ -733,6 +800,8 @@ HOOKS = {
     26: ("delivered", True, MessageRecord),
     27: ("acked", True, MessageRecord),
     28: ("dropped", True, MessageRecord),
+    29: ("connack", True, ConnackRecord),
+    30: ("acl_checked", True, AclRecord),
     32: ("retained_store", False, MessageRecord),
     33: ("retained_read", False, FilterRecord),
     40: ("message", False, MessageRecord),
