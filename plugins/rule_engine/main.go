@@ -220,6 +220,14 @@ func (e *Engine) OnDisconnected(ev *sdk.DisconnectEvent) {
 	e.observed(event.ClientDisconnected, ev.Record())
 }
 
+// OnConnack is $events/client_connack.
+func (e *Engine) OnConnack(ev *sdk.ConnackEvent) { e.observed(event.ClientConnack, ev.Record()) }
+
+// OnACLChecked is $events/client_check_acl_complete.
+func (e *Engine) OnACLChecked(ev *sdk.ACLCheckedEvent) {
+	e.observed(event.ClientACLChecked, ev.Record())
+}
+
 // OnSubscribed is $events/session_subscribed.
 func (e *Engine) OnSubscribed(ev *sdk.FilterEvent) { e.observed(event.SessionSubscribed, ev.Record()) }
 

@@ -141,7 +141,7 @@ func TestCommandFaults(t *testing.T) {
 		{"rules.show", `{"id":"b"}`, "no rule", sdk.ErrNotFound},
 		{"rules.show", `{"idd":"b"}`, "idd", sdk.ErrInvalid},
 		{"rules.create", `{}`, "required", sdk.ErrInvalid},
-		{"rules.create", `{"rawsql":"SELECT * FROM \"$events/client_connack\"","actions":[]}`, "does not tell", sdk.ErrInvalid},
+		{"rules.create", `{"rawsql":"SELECT * FROM \"$events/client_born\"","actions":[]}`, "does not tell", sdk.ErrInvalid},
 		{"rules.create", `{"rawsql":"SELECT * FROM \"a\"","actions":[{"name":"republish","params":{"target_topic":"a/#"}}]}`, "target_topic", sdk.ErrInvalid},
 		{"rules.delete", `{"id":"a"}`, "by hand", sdk.ErrDenied},
 		{"rules.test", `{"rawsql":"SELECT foo( FROM \"a\""}`, "line 1", sdk.ErrInvalid},

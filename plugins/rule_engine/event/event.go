@@ -20,6 +20,8 @@ const (
 	Message             = "$events/message_publish" // rules name its topics instead
 	ClientConnected     = "$events/client_connected"
 	ClientDisconnected  = "$events/client_disconnected"
+	ClientConnack       = "$events/client_connack"
+	ClientACLChecked    = "$events/client_check_acl_complete"
 	SessionSubscribed   = "$events/session_subscribed"
 	SessionUnsubscribed = "$events/session_unsubscribed"
 	MessageDelivered    = "$events/message_delivered"
@@ -31,6 +33,7 @@ const (
 // Hooks are the hooks that an event needs.
 var Hooks = map[string]contract.Hook{
 	ClientConnected: contract.HookConnected, ClientDisconnected: contract.HookDisconnected,
+	ClientConnack: contract.HookConnack, ClientACLChecked: contract.HookACLChecked,
 	SessionSubscribed: contract.HookSubscribed, SessionUnsubscribed: contract.HookUnsubscribed,
 	MessageDelivered: contract.HookDelivered, MessageAcked: contract.HookAcked,
 	MessageDropped: contract.HookDropped, DeliveryDropped: contract.HookDropped,
@@ -83,6 +86,10 @@ var (
 		sql.ColProtoVer, sql.ColKeepalive, sql.ColCleanStart, sql.ColExpiryInterval, sql.ColIsBridge, sql.ColConnectedAt, sql.ColConnProps}
 	goneColumns = []sql.Column{sql.ColEvent, sql.ColTimestamp, sql.ColNode, sql.ColReason, sql.ColClientID, sql.ColUsername, sql.ColPeerName, sql.ColSockName,
 		sql.ColProtoName, sql.ColProtoVer, sql.ColDisconnectedAt}
+	connackColumns = []sql.Column{sql.ColEvent, sql.ColTimestamp, sql.ColNode, sql.ColReasonCode, sql.ColClientID, sql.ColCleanStart, sql.ColUsername, sql.ColPeerName,
+		sql.ColSockName, sql.ColProtoName, sql.ColProtoVer, sql.ColKeepalive, sql.ColExpiryInterval, sql.ColConnProps}
+	checkedColumns = []sql.Column{sql.ColEvent, sql.ColTimestamp, sql.ColNode, sql.ColClientID, sql.ColUsername, sql.ColPeerHost, sql.ColTopic, sql.ColAction,
+		sql.ColIsCache, sql.ColResult}
 	sessionColumns = []sql.Column{sql.ColEvent, sql.ColTimestamp, sql.ColNode, sql.ColClientID, sql.ColUsername, sql.ColPeerHost, sql.ColTopic, sql.ColQoS}
 )
 
@@ -99,6 +106,10 @@ func (s *Source) All() []sql.Column {
 		return clientColumns
 	case ClientDisconnected:
 		return goneColumns
+	case ClientConnack:
+		return connackColumns
+	case ClientACLChecked:
+		return checkedColumns
 	}
 	return sessionColumns
 }
@@ -124,8 +135,10 @@ func (s *Source) Column(c sql.Column) sql.Value {
 		return sql.ObjectOf(m)
 	}
 	switch s.name {
-	case ClientConnected, ClientDisconnected:
+	case ClientConnected, ClientDisconnected, ClientConnack:
 		return s.connection(c)
+	case ClientACLChecked:
+		return s.checked(c)
 	case SessionSubscribed, SessionUnsubscribed:
 		return s.subscription(c)
 	}
@@ -136,7 +149,7 @@ func (s *Source) Column(c sql.Column) sql.Value {
 var words = map[string]string{
 	Message: "message.publish", ClientConnected: "client.connected", ClientDisconnected: "client.disconnected", SessionSubscribed: "session.subscribed",
 	SessionUnsubscribed: "session.unsubscribed", MessageDelivered: "message.delivered", MessageAcked: "message.acked", MessageDropped: "message.dropped",
-	DeliveryDropped: "delivery.dropped",
+	DeliveryDropped: "delivery.dropped", ClientConnack: "client.connack", ClientACLChecked: "client.check_acl_complete",
 }
 
 // client is the client id; a message of no client is its plugin's.
@@ -233,6 +246,30 @@ func (s *Source) connection(c sql.Column) sql.Value {
 		return properties(s.rec.Slot(contract.SlotConnProps))
 	case sql.ColReason:
 		return s.string(contract.SlotDisconnectReason)
+	case sql.ColReasonCode:
+		n, _ := s.rec.Uint32(contract.SlotReasonCode)
+		return sql.StringOf(reasonWord(byte(n)))
+	}
+	return sql.Value{}
+}
+
+// checked is a column of an event about what a client may.
+func (s *Source) checked(c sql.Column) sql.Value {
+	switch c {
+	case sql.ColTopic:
+		return s.string(contract.SlotTopic)
+	case sql.ColAction:
+		if s.rec.Flags().Has(contract.FlagPublish) {
+			return sql.StringOf("publish")
+		}
+		return sql.StringOf("subscribe")
+	case sql.ColIsCache:
+		return sql.BoolOf(s.rec.Aux()&contract.ACLCached != 0)
+	case sql.ColResult:
+		if s.rec.Aux()&contract.ACLAllowed != 0 {
+			return sql.StringOf("allow")
+		}
+		return sql.StringOf("deny")
 	}
 	return sql.Value{}
 }

@@ -92,6 +92,11 @@ func TestEventColumns(t *testing.T) {
 		{ClientDisconnected, contract.HookDisconnected, 0, func(w *contract.Writer) {
 			w.String(contract.SlotDisconnectReason, "keepalive_timeout")
 		}, []string{`"event":"client.disconnected"`, `"reason":"keepalive_timeout"`, `"disconnected_at":0`}},
+		{ClientConnack, contract.HookConnack, 60, func(w *contract.Writer) { w.Uint32(contract.SlotReasonCode, 0x86) },
+			[]string{`"event":"client.connack"`, `"reason_code":"bad_username_or_password"`, `"keepalive":60`, `"peername":"192.0.2.1:5000"`}},
+		{ClientConnack, contract.HookConnack, 0, func(w *contract.Writer) { w.Uint32(contract.SlotReasonCode, 0xEE) }, []string{`"reason_code":"238"`}},
+		{ClientACLChecked, contract.HookACLChecked, contract.ACLCached, func(w *contract.Writer) { w.String(contract.SlotTopic, "a/#") },
+			[]string{`"event":"client.check_acl_complete"`, `"topic":"a/#"`, `"action":"subscribe"`, `"is_cache":true`, `"result":"deny"`, `"peerhost":"192.0.2.1"`}},
 		{SessionSubscribed, contract.HookSubscribed, 2, func(w *contract.Writer) { w.String(contract.SlotFilter, "a/#") },
 			[]string{`"event":"session.subscribed"`, `"topic":"a/#"`, `"qos":2`, `"peerhost":"192.0.2.1"`}},
 		{MessageDropped, contract.HookDropped, 0, func(w *contract.Writer) {
