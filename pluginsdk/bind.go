@@ -108,11 +108,11 @@ func (d *dispatcher) bindClient(p any) {
 	}
 	if h, ok := p.(ConnackHandler); ok {
 		var ev ConnackEvent
-		d.told(contract.HookConnack, func(e *Event) { ev.Event = *e; h.OnConnack(&ev) })
+		d.told(contract.HookConnack, func(r contract.Record, i int) { ev.Event = Event{r, i}; h.OnConnack(&ev) })
 	}
 	if h, ok := p.(ACLCheckedHandler); ok {
 		var ev ACLCheckedEvent
-		d.told(contract.HookACLChecked, func(e *Event) { ev.Event = *e; h.OnACLChecked(&ev) })
+		d.told(contract.HookACLChecked, func(r contract.Record, i int) { ev.Event = Event{r, i}; h.OnACLChecked(&ev) })
 	}
 	if h, ok := p.(DisconnectedHandler); ok {
 		var ev DisconnectEvent
