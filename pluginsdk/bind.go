@@ -8,80 +8,52 @@ import "github.com/dunlinmq/dunlin/pluginsdk/contract"
 
 func (d *dispatcher) bindDeciding(p any) {
 	if h, ok := p.(ConnectHandler); ok {
-		var ev ConnectEvent
-		d.on(contract.HookConnect, func(r contract.Record, i int, out *encoder) {
-			ev.Event = Event{r, i}
-			v := h.OnConnect(&ev)
-			out.put(i, &v)
-		})
+		ev := &ConnectEvent{}
+		d.on(contract.HookConnect, deciding(ev, &ev.Event, h.OnConnect))
 	}
 	if h, ok := p.(AuthenticateHandler); ok {
-		var ev AuthEvent
-		d.on(contract.HookAuthenticate, func(r contract.Record, i int, out *encoder) {
-			ev.Event = Event{r, i}
-			v := h.OnAuthenticate(&ev)
-			out.put(i, &v)
-		})
+		ev := &AuthEvent{}
+		d.on(contract.HookAuthenticate, deciding(ev, &ev.Event, h.OnAuthenticate))
 	}
 	if h, ok := p.(AuthContinueHandler); ok {
-		var ev AuthEvent
-		d.on(contract.HookAuthContinue, func(r contract.Record, i int, out *encoder) {
-			ev.Event = Event{r, i}
-			v := h.OnAuthContinue(&ev)
-			out.put(i, &v)
-		})
+		ev := &AuthEvent{}
+		d.on(contract.HookAuthContinue, deciding(ev, &ev.Event, h.OnAuthContinue))
 	}
 	if h, ok := p.(ACLHandler); ok {
-		var ev ACLEvent
-		d.on(contract.HookACL, func(r contract.Record, i int, out *encoder) {
-			ev.Event = Event{r, i}
-			v := h.OnACL(&ev)
-			out.put(i, &v)
-		})
+		ev := &ACLEvent{}
+		d.on(contract.HookACL, deciding(ev, &ev.Event, h.OnACL))
 	}
 	if h, ok := p.(SubscribeHandler); ok {
-		var ev FiltersEvent
-		d.on(contract.HookSubscribe, func(r contract.Record, i int, out *encoder) {
-			ev.Event = Event{r, i}
-			v := h.OnSubscribe(&ev)
-			out.put(i, &v)
-		})
+		ev := &FiltersEvent{}
+		d.on(contract.HookSubscribe, deciding(ev, &ev.Event, h.OnSubscribe))
 	}
 	if h, ok := p.(UnsubscribeHandler); ok {
-		var ev FiltersEvent
-		d.on(contract.HookUnsubscribe, func(r contract.Record, i int, out *encoder) {
-			ev.Event = Event{r, i}
-			v := h.OnUnsubscribe(&ev)
-			out.put(i, &v)
-		})
+		ev := &FiltersEvent{}
+		d.on(contract.HookUnsubscribe, deciding(ev, &ev.Event, h.OnUnsubscribe))
 	}
 	if h, ok := p.(PublishHandler); ok {
-		d.on(contract.HookPublish, deciding(h.OnPublish))
+		ev := &MessageEvent{}
+		d.on(contract.HookPublish, deciding(ev, &ev.Event, h.OnPublish))
 	}
 	if h, ok := p.(WillHandler); ok {
-		d.on(contract.HookWill, deciding(h.OnWill))
+		ev := &MessageEvent{}
+		d.on(contract.HookWill, deciding(ev, &ev.Event, h.OnWill))
 	}
 	if h, ok := p.(DeliverHandler); ok {
-		d.on(contract.HookDeliver, deciding(h.OnDeliver))
+		ev := &MessageEvent{}
+		d.on(contract.HookDeliver, deciding(ev, &ev.Event, h.OnDeliver))
 	}
 	if h, ok := p.(MessageHandler); ok {
-		d.on(contract.HookMessage, deciding(h.OnMessage))
+		ev := &MessageEvent{}
+		d.on(contract.HookMessage, deciding(ev, &ev.Event, h.OnMessage))
 	}
 	if h, ok := p.(RetainedStoreHandler); ok {
-		var ev RetainEvent
-		d.on(contract.HookRetainedStore, func(r contract.Record, i int, out *encoder) {
-			ev.Event = Event{r, i}
-			v := h.OnRetainedStore(&ev)
-			out.put(i, &v)
-		})
+		ev := &RetainEvent{}
+		d.on(contract.HookRetainedStore, deciding(ev, &ev.Event, h.OnRetainedStore))
 	}
 	if h, ok := p.(RetainedReadHandler); ok {
-		var ev RetainedReadEvent
-		d.on(contract.HookRetainedRead, func(r contract.Record, i int, out *encoder) {
-			ev.Event = Event{r, i}
-			v := h.OnRetainedRead(&ev)
-			out.put(i, &v)
-		})
+		ev := &RetainedReadEvent{}
+		d.on(contract.HookRetainedRead, deciding(ev, &ev.Event, h.OnRetainedRead))
 	}
 }
 
@@ -144,11 +116,11 @@ func (d *dispatcher) bindSession(p any) {
 	}
 }
 
-func deciding(fn func(*MessageEvent) Verdict) decider {
-	var ev MessageEvent
+// deciding has fn decide about ev, of which base is the part that all events have.
+func deciding[E any](ev *E, base *Event, fn func(*E) Verdict) decider {
 	return func(r contract.Record, i int, out *encoder) {
-		ev.Event = Event{r, i}
-		v := fn(&ev)
+		*base = Event{r, i}
+		v := fn(ev)
 		out.put(i, &v)
 	}
 }
