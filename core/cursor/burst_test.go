@@ -11,6 +11,7 @@ import (
 	"github.com/dunlinmq/dunlin/core/journal"
 	"github.com/dunlinmq/dunlin/core/store"
 	"github.com/dunlinmq/dunlin/core/store/mem"
+	"github.com/dunlinmq/dunlin/core/store/storetest"
 )
 
 // TestBehindTheTail: a consumer that is far behind reads the disk, one that has come
@@ -177,4 +178,26 @@ func TestStrangeBurstsAreRefused(t *testing.T) {
 			t.Errorf("%q: %v", value, err)
 		}
 	}
+}
+
+// TestWhatTheDiskRefuses: what a disk has not taken is read by nobody, and holds nobody
+// up who reads on.
+func TestWhatTheDiskRefuses(t *testing.T) {
+	gate := storetest.NewGate(mem.New())
+	j := journal.New(gate)
+	var logs *cursor.Logs
+	if err := open(gate, func() (err error) { logs, err = cursor.Open(t.Context(), j); return err }); err != nil {
+		t.Fatal(err)
+	}
+	g := logs.Log("c", cursor.Config{})
+	appendTo(t, g, "a", "b")
+	if err := gate.Release(-1); err != nil {
+		t.Fatal(err)
+	}
+	appendTo(t, g, "c")
+	want(t, read(t, g, 0), "1=a 2=b")
+	gate.Fail(store.ErrReadOnly)
+	want(t, read(t, g, 0), "1=a 2=b")
+	want(t, read(t, g, 1), "2=b")
+	want(t, read(t, g, 2), "")
 }

@@ -196,10 +196,8 @@ func (g *Log) Read(seq uint64, fn func(seq uint64, record []byte) bool) error {
 		return fn(seq, record)
 	}
 	var err error
-	if here {
-		err = within(recent, seq, each)
-	} else {
-		err = g.scan(seq, each)
+	if !here || !within(recent, seq, each) {
+		err = g.scan(max(seq, end.seq), each)
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -209,16 +207,21 @@ func (g *Log) Read(seq uint64, fn func(seq uint64, record []byte) bool) error {
 }
 
 // within calls fn with the records after seq that are on the disk, of bursts in memory.
-func within(bursts []recent, seq uint64, fn func(seq, total uint64, record []byte) bool) error {
+// False: the disk has not taken one of them, and it is to be asked what it has.
+func within(bursts []recent, seq uint64, fn func(seq, total uint64, record []byte) bool) bool {
 	for _, k := range bursts {
-		if over, err := k.tx.Ended(); !over || err != nil {
-			return nil
+		over, err := k.tx.Ended()
+		if err != nil {
+			return false
+		}
+		if !over {
+			return true
 		}
 		if more, _ := k.burst.each(seq, fn); !more {
-			return nil
+			return true
 		}
 	}
-	return nil
+	return true
 }
 
 // scan calls fn with the records after seq that are on the disk.
