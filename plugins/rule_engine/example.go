@@ -4,8 +4,10 @@ package main
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 
+	"github.com/dunlinmq/dunlin/plugins/rule_engine/event"
 	"github.com/dunlinmq/dunlin/plugins/rule_engine/sql"
 	sdk "github.com/dunlinmq/dunlin/pluginsdk"
 )
@@ -19,17 +21,42 @@ type given struct {
 	value  sql.Value
 }
 
-// defaults describe the event of a dry run, as EMQ X does.
+// defaults describe the event of a dry run, as EMQ X does: a message on the topic, or
+// an event with the columns that it has.
 func defaults(from string) []given {
+	word, columns, ok := event.Describe(from)
+	if !ok {
+		word, columns, _ = event.Describe(event.Message)
+	}
+	examples := exampleValues(from)
+	examples[sql.ColEvent] = sql.StringOf(word)
+	var list []given
+	for _, c := range columns {
+		if v, ok := examples[c]; ok {
+			list = append(list, given{c, v})
+		}
+	}
+	return list
+}
+
+// exampleValues are the columns as a client might fill them.
+func exampleValues(topic string) map[sql.Column]sql.Value {
 	now := sql.IntOf(time.Now().UnixMilli())
 	flags := &sql.Map{}
 	flags.Set("dup", sql.BoolOf(false))
 	flags.Set("retain", sql.BoolOf(false))
-	return []given{
-		{sql.ColEvent, sql.StringOf("message.publish")}, {sql.ColTimestamp, now}, {sql.ColNode, sql.StringOf(sdk.Node())},
-		{sql.ColID, sql.StringOf("0005F0B0C0D0E0F00000000000000001")}, {sql.ColClientID, sql.StringOf("c_emqx")}, {sql.ColUsername, sql.StringOf("u_emqx")},
-		{sql.ColPayload, sql.StringOf(`{"msg": "hello"}`)}, {sql.ColPeerHost, sql.StringOf("127.0.0.1")}, {sql.ColTopic, sql.StringOf(from)},
-		{sql.ColQoS, sql.IntOf(1)}, {sql.ColFlags, sql.ObjectOf(flags)}, {sql.ColPublishReceivedAt, now},
+	if strings.HasPrefix(topic, "$events/") {
+		topic = "t/1"
+	}
+	return map[sql.Column]sql.Value{
+		sql.ColTimestamp: now, sql.ColNode: sql.StringOf(sdk.Node()), sql.ColID: sql.StringOf("0005F0B0C0D0E0F00000000000000001"),
+		sql.ColClientID: sql.StringOf("c_emqx"), sql.ColUsername: sql.StringOf("u_emqx"), sql.ColFromClientID: sql.StringOf("c_emqx_1"),
+		sql.ColPayload: sql.StringOf(`{"msg": "hello"}`), sql.ColPeerHost: sql.StringOf("127.0.0.1"), sql.ColTopic: sql.StringOf(topic),
+		sql.ColQoS: sql.IntOf(1), sql.ColFlags: sql.ObjectOf(flags), sql.ColPublishReceivedAt: now,
+		sql.ColPeerName: sql.StringOf("127.0.0.1:50000"), sql.ColSockName: sql.StringOf("127.0.0.1:1883"), sql.ColProtoName: sql.StringOf("MQTT"),
+		sql.ColProtoVer: sql.IntOf(5), sql.ColKeepalive: sql.IntOf(60), sql.ColCleanStart: sql.BoolOf(true), sql.ColExpiryInterval: sql.IntOf(3600),
+		sql.ColIsBridge: sql.BoolOf(false), sql.ColConnectedAt: now, sql.ColDisconnectedAt: now, sql.ColReason: sql.StringOf("normal"),
+		sql.ColReasonCode: sql.StringOf("success"), sql.ColAction: sql.StringOf("publish"), sql.ColIsCache: sql.BoolOf(false), sql.ColResult: sql.StringOf("allow"),
 	}
 }
 

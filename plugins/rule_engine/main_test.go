@@ -154,6 +154,16 @@ func TestCommandFaults(t *testing.T) {
 			t.Errorf("%s %s: %v", x.name, x.body, err)
 		}
 	}
+	for statement, want := range map[string]string{
+		`SELECT event, reason_code, payload FROM \"$events/client_connack\"`:                `{"event":"client.connack","reason_code":"success"}`,
+		`SELECT event, action, result, topic FROM \"$events/client_check_acl_complete\"`:    `{"event":"client.check_acl_complete","action":"publish","result":"allow","topic":"t/1"}`,
+		`SELECT event, topic FROM \"t/#\"`:                                                  `{"event":"message.publish","topic":"t/#"}`,
+		`SELECT event, reason FROM \"$events/client_disconnected\" WHERE reason = 'normal'`: `{"event":"client.disconnected","reason":"normal"}`,
+	} {
+		if got, err := e.OnCommand("rules.test", []byte(`{"rawsql":"`+statement+`"}`)); err != nil || !strings.Contains(string(got), want) {
+			t.Errorf("%s: %s, %v", statement, got, err)
+		}
+	}
 	got, err := e.OnCommand("rules.test", []byte(`{"rawsql":"SELECT payload.a + 1 as b, qos FROM \"a\"","context":{"payload":"{\"a\": 2}","qos":2}}`))
 	if err != nil || !strings.Contains(string(got), `{"b":3,"qos":2}`) {
 		t.Errorf("%s, %v", got, err)

@@ -39,6 +39,14 @@ var Hooks = map[string]contract.Hook{
 	MessageDropped: contract.HookDropped, DeliveryDropped: contract.HookDropped,
 }
 
+// Describe is an event's word and the columns that it may have. False: there is no
+// such event.
+func Describe(name string) (word string, columns []sql.Column, ok bool) {
+	word, ok = words[name]
+	s := Source{name: name}
+	return word, s.All(), ok
+}
+
 // Source is one event. The texts that it returns are parts of the record. It belongs
 // to one goroutine and is used again.
 type Source struct {
