@@ -65,7 +65,7 @@ var ctlVerbs = []verbTest{
 	{"plugins show retainer", "hooks", 0}, {"plugins show retainer -o json", `"name": "retainer"`, 0},
 	{"plugins show retainer", "engine", 0}, {"plugins show retainer -o json", `"fuel_p50"`, 0},
 	{"plugins metrics", "retainer.hooks.retained_read.p99_ns", 0}, {"plugins metrics -o json", `"retainer.fuel.p50"`, 0},
-	{"plugins top --interval 20ms", "retained_read", 0}, {"plugins top --interval 20ms -o json", `"p99_us"`, 0},
+	{"plugins top --interval 20ms", "retained_read", 0}, {"plugins top --interval 20ms -o json", `"cpu_ms_per_second"`, 0}, {"plugins top --interval 20ms -o json", `"p99_us"`, 0},
 	{"plugins reload retainer", "Plugin retainer reloaded successfully.", 0},
 	{"plugins command retainer x", "takes no commands", 1}, {"plugins command retainer x {", "no JSON", 2}, {"plugins command nobody x", "not loaded", 1},
 	{"plugins disable retainer", "Plugin retainer disabled successfully.", 0}, {"plugins list", "retainer", 0},

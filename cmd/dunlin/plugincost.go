@@ -102,11 +102,11 @@ type hookCost struct {
 	Faults   uint64            `json:"faults"`   // since it was loaded
 	P50      float64           `json:"p50_us"`
 	P99      float64           `json:"p99_us"`
+	Time     float64           `json:"time_ms_per_second"` // in calls of the hook, about
+	CPU      *float64          `json:"cpu_ms_per_second"`  // of the whole plugin; null: unknown
 	Fuel     uint64            `json:"fuel_p50"`
 	Memory   int64             `json:"memory_bytes"`
 	Queue    uint64            `json:"queue"` // of the plugin: to observe and to consume
-
-	load float64 // time spent in a second, about
 }
 
 // pluginsTop shows what the plugins cost now.
@@ -116,7 +116,12 @@ func (a *app) pluginsTop() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "top",
 		Short: "Show what each hook of each plugin costs now, the dearest first",
-		Args:  cobra.NoArgs,
+		Long: "Show what each hook of each plugin costs now, the dearest first.\n\n" +
+			"TIME is how much of each second calls of the hook take, about: one call in eight is timed.\n" +
+			"For a process that is mostly waiting for it, which calls do at the same time. CPU is of the\n" +
+			"whole plugin, as a share of one processor: for a module the sum of TIME over its hooks, as\n" +
+			"guests run on the broker's threads; for a process what the system has counted (Linux).",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			rows, err := a.measurePlugins(cmd.Context(), interval)
 			if err != nil {
@@ -157,7 +162,9 @@ func (a *app) measurePlugins(ctx context.Context, interval time.Duration) ([]hoo
 // hookCosts makes the lines of two answers that are some time apart.
 func hookCosts(before, after []*adminpb.Plugin, apart time.Duration) []hookCost {
 	old := map[[2]string]*adminpb.PluginHookCost{}
+	cpu := map[string]*adminpb.PluginCost{}
 	for _, p := range before {
+		cpu[p.GetName()] = p.GetCost()
 		for _, h := range p.GetCost().GetHooks() {
 			old[[2]string{p.GetName(), h.GetHook()}] = h
 		}
@@ -171,6 +178,7 @@ func hookCosts(before, after []*adminpb.Plugin, apart time.Duration) []hookCost 
 	rows := []hookCost{}
 	for _, p := range after {
 		c := p.GetCost()
+		spent := new(float64)
 		for _, h := range c.GetHooks() {
 			o := old[[2]string{p.GetName(), h.GetHook()}]
 			r := hookCost{
@@ -182,16 +190,31 @@ func hookCosts(before, after []*adminpb.Plugin, apart time.Duration) []hookCost 
 			if r.Verdicts == nil {
 				r.Verdicts = map[string]uint64{}
 			}
-			r.load = r.Calls * r.P50
+			if h.GetCalls() >= o.GetCalls() && h.GetTookNs() < o.GetTookNs() {
+				o = h // what is estimated may fall
+			}
+			r.Time = rate(h.GetTookNs(), o.GetTookNs()) / 1e6
+			*spent += r.Time
+			r.CPU = spent
 			rows = append(rows, r)
 		}
+		if c.GetPid() > 0 { // its calls take the time of waiting, too
+			*spent = rate(c.GetCpuNs(), cpu[p.GetName()].GetCpuNs()) / 1e6
+			if c.GetCpuNs() == 0 {
+				for i := range rows {
+					if rows[i].CPU == spent {
+						rows[i].CPU = nil
+					}
+				}
+			}
+		}
 	}
-	slices.SortStableFunc(rows, func(x, y hookCost) int { return cmp.Compare(y.load, x.load) })
+	slices.SortStableFunc(rows, func(x, y hookCost) int { return cmp.Compare(y.Time, x.Time) })
 	return rows
 }
 
 func (a *app) showCosts(rows []hookCost) error {
-	table := [][]string{{"PLUGIN", "HOOK", "CALLS/S", "RECORDS/S", "P50", "P99", "FUEL", "MEMORY", "QUEUE", "FAULTS", "VERDICTS"}}
+	table := [][]string{{"PLUGIN", "HOOK", "CALLS/S", "RECORDS/S", "P50", "P99", "TIME", "CPU", "FUEL", "MEMORY", "QUEUE", "FAULTS", "VERDICTS"}}
 	for _, r := range rows {
 		var verdicts []string
 		for _, name := range []string{"allow", "deny", "next", "drop", "rewrite", "continue", "pending"} {
@@ -200,11 +223,19 @@ func (a *app) showCosts(rows []hookCost) error {
 			}
 		}
 		table = append(table, []string{
-			r.Plugin, r.Hook, fmt.Sprintf("%.0f", r.Calls), fmt.Sprintf("%.0f", r.Records), micros(r.P50), micros(r.P99),
+			r.Plugin, r.Hook, fmt.Sprintf("%.0f", r.Calls), fmt.Sprintf("%.0f", r.Records), micros(r.P50), micros(r.P99), share(&r.Time), share(r.CPU),
 			fmt.Sprint(r.Fuel), mebibytes(r.Memory, 0), fmt.Sprint(r.Queue), fmt.Sprint(r.Faults), strings.Join(verdicts, " "),
 		})
 	}
 	return a.table(table, func(int, int) color { return plain })
+}
+
+// share writes milliseconds a second as a share of one processor.
+func share(ms *float64) string {
+	if ms == nil {
+		return "?"
+	}
+	return fmt.Sprintf("%.1f%%", *ms/10)
 }
 
 // micros writes microseconds.

@@ -12,7 +12,7 @@ import (
 // that was loaded anew meanwhile starts from nothing.
 func TestHookCosts(t *testing.T) {
 	hook := func(name string, calls, records, p50 uint64) *adminpb.PluginHookCost {
-		return &adminpb.PluginHookCost{Hook: name, Calls: calls, Records: records, P50Ns: p50, P99Ns: 2 * p50, Verdicts: map[string]uint64{"next": records}}
+		return &adminpb.PluginHookCost{Hook: name, Calls: calls, Records: records, P50Ns: p50, P99Ns: 2 * p50, TookNs: calls * p50, Verdicts: map[string]uint64{"next": records}}
 	}
 	plugin := func(name string, hooks ...*adminpb.PluginHookCost) *adminpb.Plugin {
 		return &adminpb.Plugin{Name: name, Cost: &adminpb.PluginCost{Hooks: hooks, Queued: 2, LogWaiting: 3, Memory: 1 << 20}}
@@ -25,6 +25,26 @@ func TestHookCosts(t *testing.T) {
 	}
 	if r := rows[1]; r.P50 != 1 || r.P99 != 2 || r.Queue != 5 || r.Verdicts["next"] != 240 || r.Memory != 1<<20 {
 		t.Errorf("%+v", r)
+	}
+	if r := rows[1]; r.Time != 0.005 || r.CPU == nil || *r.CPU != 0.005 {
+		t.Errorf("time %v, processor %v", r.Time, r.CPU)
+	}
+	two := plugin("p", hook("publish", 10, 10, 1000), hook("acl", 10, 10, 2000))
+	for _, c := range []struct {
+		pid  uint32
+		cpu  uint64
+		want string
+	}{{0, 0, "3.0%"}, {7, 500_000_000, "50.0%"}, {7, 0, "?"}} { // a module, a process, a process of which nothing is known
+		two.Cost.Pid, two.Cost.CpuNs = c.pid, c.cpu
+		two.Cost.Hooks[0].TookNs, two.Cost.Hooks[1].TookNs = 10_000_000, 20_000_000
+		rows := hookCosts(nil, []*adminpb.Plugin{two}, time.Second)
+		if len(rows) != 2 || rows[0].Hook != "acl" || share(&rows[0].Time) != "2.0%" || share(rows[0].CPU) != c.want || share(rows[1].CPU) != c.want {
+			t.Errorf("%+v: %+v", c, rows)
+		}
+	}
+	less := plugin("p", hook("publish", 20, 20, 100)) // estimated lower than before
+	if rows := hookCosts([]*adminpb.Plugin{two}, []*adminpb.Plugin{less}, time.Second); rows[0].Time != 0 {
+		t.Errorf("%+v", rows)
 	}
 	if got := hookCosts(nil, nil, time.Second); got == nil || len(got) != 0 {
 		t.Errorf("without plugins: %v", got)

@@ -56,6 +56,7 @@ type cost struct {
 	calls, records, faults atomic.Uint64
 	verdicts               [7]atomic.Uint64 // by action
 	took                   Histogram        // nanoseconds of a call; one of timedEach
+	timed, timedFor        atomic.Uint64    // calls that were timed, and nanoseconds that they took
 }
 
 // timedEach says that one call of so many is timed: reading the clock twice would
@@ -68,6 +69,15 @@ type HookCost struct {
 	Calls, Records, Faults uint64
 	Verdicts               map[string]uint64 // by action; only those that occurred
 	P50, P99               time.Duration     // of a call, sampled
+	Took                   time.Duration     // of all calls together, by those that were sampled
+}
+
+// took is how long calls have taken, of which some were timed.
+func took(calls, timed, timedFor uint64) time.Duration {
+	if timed == 0 {
+		return 0
+	}
+	return time.Duration(float64(timedFor) / float64(timed) * float64(calls))
 }
 
 // costOf is the counters of a hook; made by bind.
@@ -93,7 +103,10 @@ func (c *cost) begin() (start time.Time) {
 // end times the call that begin began.
 func (c *cost) end(start time.Time) {
 	if !start.IsZero() {
-		c.took.Add(uint64(time.Since(start)))
+		d := uint64(time.Since(start))
+		c.took.Add(d)
+		c.timedFor.Add(d)
+		c.timed.Add(1)
 	}
 }
 
@@ -117,6 +130,7 @@ func (p *loaded) costList() (list []HookCost) {
 		h := HookCost{
 			Hook: k.String(), Calls: c.calls.Load(), Records: c.records.Load(), Faults: c.faults.Load(), Verdicts: map[string]uint64{},
 			P50: time.Duration(c.took.Quantile(0.5)), P99: time.Duration(c.took.Quantile(0.99)),
+			Took: took(c.calls.Load(), c.timed.Load(), c.timedFor.Load()),
 		}
 		for a := range c.verdicts {
 			if n := c.verdicts[a].Load(); n > 0 {

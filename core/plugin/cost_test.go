@@ -28,6 +28,16 @@ func TestHistogram(t *testing.T) {
 	}
 }
 
+// The time of all calls is estimated by those that were timed.
+func TestTook(t *testing.T) {
+	if got := took(16, 2, 10); got != 80 {
+		t.Errorf("%d ns", got)
+	}
+	if got := took(0, 0, 0); got != 0 {
+		t.Errorf("of nothing: %d ns", got)
+	}
+}
+
 // Each hook of a plugin has its own figures, which outlive a reload.
 func TestCosts(t *testing.T) {
 	f := newFixture(t)

@@ -168,7 +168,7 @@ func costOf(p *plugin.Info) *adminpb.PluginCost {
 	for _, h := range p.Costs {
 		c.Hooks = append(c.Hooks, &adminpb.PluginHookCost{
 			Hook: h.Hook, Calls: h.Calls, Records: h.Records, Faults: h.Faults, Verdicts: h.Verdicts,
-			P50Ns: uint64(h.P50), P99Ns: uint64(h.P99),
+			P50Ns: uint64(h.P50), P99Ns: uint64(h.P99), TookNs: uint64(h.Took),
 		})
 	}
 	return c

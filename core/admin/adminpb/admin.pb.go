@@ -2882,6 +2882,7 @@ type PluginHookCost struct {
 	Verdicts      map[string]uint64      `protobuf:"bytes,5,rep,name=verdicts,proto3" json:"verdicts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // by action
 	P50Ns         uint64                 `protobuf:"varint,6,opt,name=p50_ns,json=p50Ns,proto3" json:"p50_ns,omitempty"`                                                                    // of a call, sampled
 	P99Ns         uint64                 `protobuf:"varint,7,opt,name=p99_ns,json=p99Ns,proto3" json:"p99_ns,omitempty"`
+	TookNs        uint64                 `protobuf:"varint,8,opt,name=took_ns,json=tookNs,proto3" json:"took_ns,omitempty"` // all calls together, about
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2961,6 +2962,13 @@ func (x *PluginHookCost) GetP50Ns() uint64 {
 func (x *PluginHookCost) GetP99Ns() uint64 {
 	if x != nil {
 		return x.P99Ns
+	}
+	return 0
+}
+
+func (x *PluginHookCost) GetTookNs() uint64 {
+	if x != nil {
+		return x.TookNs
 	}
 	return 0
 }
@@ -3537,7 +3545,7 @@ const file_admin_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\x1a<\n" +
 	"\x0eHostCallsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xa2\x02\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xbb\x02\n" +
 	"\x0ePluginHookCost\x12\x12\n" +
 	"\x04hook\x18\x01 \x01(\tR\x04hook\x12\x14\n" +
 	"\x05calls\x18\x02 \x01(\x04R\x05calls\x12\x18\n" +
@@ -3545,7 +3553,8 @@ const file_admin_proto_rawDesc = "" +
 	"\x06faults\x18\x04 \x01(\x04R\x06faults\x12I\n" +
 	"\bverdicts\x18\x05 \x03(\v2-.dunlin.admin.v1.PluginHookCost.VerdictsEntryR\bverdicts\x12\x15\n" +
 	"\x06p50_ns\x18\x06 \x01(\x04R\x05p50Ns\x12\x15\n" +
-	"\x06p99_ns\x18\a \x01(\x04R\x05p99Ns\x1a;\n" +
+	"\x06p99_ns\x18\a \x01(\x04R\x05p99Ns\x12\x17\n" +
+	"\atook_ns\x18\b \x01(\x04R\x06tookNs\x1a;\n" +
 	"\rVerdictsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xee\x01\n" +
