@@ -24,21 +24,18 @@ type Check struct {
 
 // conformer checks one plugin.
 type conformer struct {
-	target  *Target
-	run     *Run
-	config  map[string]any
-	samples map[contract.Hook][]sample
-	records int
+	target   *Target
+	run      *Run
+	scenario *Scenario
+	samples  map[contract.Hook][]sample
+	records  int
 }
 
 // Conform checks a plugin against the contract: with the records of a scenario
 // (nil: made-up ones), of which so many in all go through it.
 func (t *Target) Conform(ctx context.Context, s *Scenario, records int) (checks []Check, err error) {
-	c := &conformer{target: t, records: records}
-	if s != nil {
-		c.config = s.Config
-	}
-	if c.run, err = t.Open(ctx, c.config); err != nil {
+	c := &conformer{target: t, records: records, scenario: s}
+	if c.run, err = t.Open(ctx, s); err != nil {
 		return []Check{{Name: "loads", Detail: err.Error()}}, nil
 	}
 	defer func() { err = errors.Join(err, c.run.Close(context.WithoutCancel(ctx))) }()
@@ -88,7 +85,15 @@ func (c *conformer) hooks() (hs []contract.Hook) {
 // that observes.
 func (c *conformer) ask(ctx context.Context, k contract.Hook, frame []byte, n int) ([]any, error) {
 	call := &plugin.Call{Hook: k, Observe: k.Class() == contract.Observe, Frame: frame, N: n, Key: 1, Records: store{c.run.Services}}
+	if err := c.run.settle(ctx, maxAsked); err != nil { // frames that went past this function
+		return nil, err
+	}
+	c.run.lobby.Let(call)
+	defer c.run.lobby.Leave(call)
 	if err := c.run.Call(ctx, call); err != nil {
+		return nil, err
+	}
+	if err := c.run.settle(ctx, maxRounds); err != nil {
 		return nil, err
 	}
 	if call.Observe {
@@ -96,7 +101,7 @@ func (c *conformer) ask(ctx context.Context, k contract.Hook, frame []byte, n in
 	}
 	out := make([]any, n)
 	for i := range out {
-		v, err := call.Verdict(i)
+		v, _, _, err := c.run.lobby.Final(call, i)
 		if err != nil {
 			return nil, err
 		}

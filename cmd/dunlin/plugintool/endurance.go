@@ -20,7 +20,7 @@ func (c *conformer) denied(ctx context.Context) (string, error) {
 	}
 	unused := []string{}
 	for _, name := range caps {
-		r, err := c.target.Open(ctx, c.config, name)
+		r, err := c.target.Open(ctx, c.scenario, name)
 		if err == nil {
 			unused = append(unused, name)
 			if err := r.Close(ctx); err != nil {
@@ -28,7 +28,7 @@ func (c *conformer) denied(ctx context.Context) (string, error) {
 			}
 			continue
 		}
-		if !strings.Contains(err.Error(), fmt.Sprintf("the capability %q is not granted", name)) {
+		if word, _, _ := strings.Cut(name, ":"); !strings.Contains(err.Error(), fmt.Sprintf("the capability %q is not granted", word)) {
 			return "", fmt.Errorf("without %q: %w", name, err)
 		}
 	}

@@ -27,11 +27,7 @@ var batches = []int{1, 8, 64, 512}
 // Bench measures each hook of the plugin with the records of a scenario (nil:
 // made-up ones); each measurement takes about the time given.
 func (t *Target) Bench(ctx context.Context, s *Scenario, each time.Duration) (costs []Cost, err error) {
-	var config map[string]any
-	if s != nil {
-		config = s.Config
-	}
-	run, err := t.Open(ctx, config)
+	run, err := t.Open(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +72,12 @@ func (r *Run) cost(ctx context.Context, k contract.Hook, frame []byte, each time
 	call := func() error {
 		c.Reset()
 		c.Hook, c.Observe, c.Frame, c.N, c.Key, c.Records = k, k.Class() == contract.Observe, frame, n, 1, records
-		return r.Call(ctx, c)
+		r.lobby.Let(c)
+		defer r.lobby.Leave(c)
+		if err := r.Call(ctx, c); err != nil {
+			return err
+		}
+		return r.settle(ctx, maxRounds)
 	}
 	const runs = 7
 	var nanos []float64

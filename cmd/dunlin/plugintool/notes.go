@@ -4,10 +4,13 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/dunlinmq/dunlin/core/plugin"
+	"github.com/dunlinmq/dunlin/core/plugin/manifest"
+	"github.com/dunlinmq/dunlin/core/plugin/outbound"
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
 
@@ -20,11 +23,28 @@ type Notes struct {
 	published []map[string]any // guarded by mu
 	kept      []map[string]any // guarded by mu: calls of the topic store
 	metrics   map[string]float64
+	asked     []*asked       // guarded by mu: calls that wait for an answer, not looked at yet
+	open      []*asked       // guarded by mu: those of earlier steps
+	kicked    []string       // guarded by mu
+	wanted    map[string]any // guarded by mu: topics of dynamic hooks since the last step
+
+	// Immutable once the plugin is open.
+	client   *outbound.Client // nil: every origin is granted
+	sessions []Record
+	hooks    []manifest.Hook
+	lobby    *plugin.Lobby
 }
 
-func newNotes() *Notes {
-	return &Notes{kv: plugin.NewKV(time.Now), metrics: map[string]float64{}}
+func newNotes(s *Scenario, p *manifest.Package) *Notes {
+	n := &Notes{kv: plugin.NewKV(time.Now), metrics: map[string]float64{}, hooks: p.Hooks, lobby: &plugin.Lobby{}}
+	if s != nil {
+		n.sessions = s.Sessions
+	}
+	return n
 }
+
+// always puts those services into s that every plugin has.
+func (n *Notes) always(s *plugin.Services) { s.Parked, s.Wants, s.Desk = n.lobby, n, n }
 
 // grant puts the service behind capability c into s.
 func (n *Notes) grant(s *plugin.Services, c string) {
@@ -37,6 +57,14 @@ func (n *Notes) grant(s *plugin.Services, c string) {
 		s.Metrics = n
 	case "topicstore":
 		s.TopicStore = true
+	case "timer":
+		s.Timer = true
+	case "hash":
+		s.Hash = true
+	case "session":
+		s.Sessions = n
+	default:
+		s.HTTP = s.HTTP || strings.HasPrefix(c, "http:")
 	}
 }
 
@@ -82,6 +110,26 @@ func (n *Notes) Add(name string, kind int32, v float64) error {
 	}
 	n.metrics[name] = v
 	return nil
+}
+
+// notePublished notes what came with a verdict that is an answer's.
+func (n *Notes) notePublished(list []any) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, m := range list {
+		if m, ok := m.(map[string]any); ok {
+			n.published = append(n.published, m)
+		}
+	}
+}
+
+// takeTold returns who was kicked and what is wanted since the last call.
+func (n *Notes) takeTold() (kicked []string, wanted map[string]any) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	kicked, wanted = n.kicked, n.wanted
+	n.kicked, n.wanted = nil, nil
+	return kicked, wanted
 }
 
 // takePublished returns what was published since the last call.

@@ -15,22 +15,58 @@ import (
 
 	"github.com/BurntSushi/toml"
 
-	"github.com/dunlinmq/dunlin/core/plugin"
+	"github.com/dunlinmq/dunlin/core/plugin/manifest"
 	"github.com/dunlinmq/dunlin/pluginsdk/contract"
 )
 
 // Scenario is a file of records that go in and verdicts that have to come out.
 type Scenario struct {
 	Config map[string]any `toml:"config"` // as in etc/plugins/<name>.toml
-	Steps  []Step         `toml:"step"`
+	// Grant has what the operator grants beside what the manifest asks for: origins,
+	// "http:https://host". None: every origin.
+	Grant    []string `toml:"grant"`
+	Sessions []Record `toml:"session"` // connected clients, as records of the hook connected
+	Steps    []Step   `toml:"step"`
+}
+
+// config is the plugin's configuration.
+func (s *Scenario) config() map[string]any {
+	if s == nil {
+		return nil
+	}
+	return s.Config
+}
+
+// grants are what the manifest asks for and the scenario adds.
+func (s *Scenario) grants(m *manifest.Manifest) (list []string) {
+	if s != nil {
+		list = append(list, s.Grant...)
+	}
+	for _, c := range m.Capabilities {
+		if c != "http" {
+			list = append(list, c)
+		}
+	}
+	if m.Wants("http") && !manifest.Covers(list, "http") {
+		list = append(list, anyOrigin)
+	}
+	return list
 }
 
 // Step is one frame: what one read of one connection brought, or a batch of
-// observed events.
+// observed events. A step without a hook gives answers to calls of earlier steps; its
+// records are those that have waited since, in order.
 type Step struct {
 	Hook    string   `toml:"hook"`
 	Conn    uint64   `toml:"conn"`
 	Records []Record `toml:"record"`
+	// Calls are the host calls that are answered later, in order, each with what it
+	// has to say and, perhaps, its answer: {http = "GET http://host/", answer = {status = 200}}.
+	Calls []map[string]any `toml:"call"`
+	// Kicked are the clients that the plugin kicks meanwhile, Wants the topics that it
+	// gives its dynamic hooks.
+	Kicked []string       `toml:"kicked"`
+	Wants  map[string]any `toml:"wants"`
 	// Publishes are the messages that the plugin publishes by host calls meanwhile.
 	Publishes []map[string]any `toml:"publishes"`
 	// Store are the calls of the topic store: {call = "put", record = 0, ttl_ms = 0}.
@@ -48,8 +84,10 @@ type Record struct {
 	Aux     *uint32        `toml:"aux"`     // not given: the payload's size in records of messages
 	Time    uint64         `toml:"time"`    // Unix nanoseconds
 	Repeat  int            `toml:"repeat"`  // so many records of it; 0: one
-	// Want is the verdict; not given: {action = "next"}.
-	Want map[string]any `toml:"want"`
+	// Want is the verdict; not given: {action = "next"}. Later says that the plugin puts
+	// it off and gives it when the step's calls are answered.
+	Want  map[string]any `toml:"want"`
+	Later bool           `toml:"later"`
 }
 
 // ReadScenario reads a scenario file, TOML or JSON.
@@ -78,13 +116,19 @@ func ReadScenario(path string) (*Scenario, error) {
 		}
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if keys := md.Undecoded(); len(keys) > 0 {
+	if keys := slices.DeleteFunc(md.Undecoded(), free); len(keys) > 0 {
 		return nil, fmt.Errorf("%s: there is no key %q", path, keys[0])
 	}
 	if len(s.Steps) == 0 {
 		return nil, fmt.Errorf("%s: there is no [[step]]", path)
 	}
 	return s, nil
+}
+
+// free tells whether a key is inside of something that has no fixed keys: a
+// configuration, a verdict, a call.
+func free(key toml.Key) bool {
+	return key[0] == "config" || len(key) > 3 && key[0] == "step" && (key[1] == "call" || key[1] == "record" && key[2] == "want")
 }
 
 // flagNames are the flags that a scenario may set.
@@ -157,7 +201,7 @@ type Result struct {
 
 // Test runs a scenario.
 func (t *Target) Test(ctx context.Context, s *Scenario) (res *Result, err error) {
-	run, err := t.Open(ctx, s.Config)
+	run, err := t.Open(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -173,50 +217,6 @@ func (t *Target) Test(ctx context.Context, s *Scenario) (res *Result, err error)
 		}
 	}
 	return res, nil
-}
-
-// step runs one frame and compares.
-func (r *Run) step(ctx context.Context, s *Step, number int, res *Result) error {
-	k, ok := contract.ParseHook(s.Hook)
-	if !ok {
-		return fmt.Errorf("there is no hook %q", s.Hook)
-	}
-	fields, ok := r.Fields(k)
-	if !ok {
-		return fmt.Errorf("the manifest does not name the hook %q: the broker would not call it", s.Hook)
-	}
-	w := contract.Writer{Fields: fields}
-	var recs []*Record
-	for i := range s.Records {
-		for range max(s.Records[i].Repeat, 1) {
-			if err := s.Records[i].write(&w, k, s.Conn); err != nil {
-				return fmt.Errorf("record %d: %w", i+1, err)
-			}
-			recs = append(recs, &s.Records[i])
-		}
-	}
-	c := &plugin.Call{Hook: k, Observe: k.Class() == contract.Observe, Frame: w.Frame(), N: w.Count(), Key: s.Conn, Records: store{r.Services}}
-	err := r.Call(ctx, c)
-	res.Steps++
-	res.Records += len(recs)
-	for i, want := range recs {
-		if c.Observe || err != nil {
-			break
-		}
-		var v contract.Verdict
-		if v, err = c.Verdict(i); err == nil {
-			res.compare(Failure{Step: number, Record: i + 1, What: what(k, want)}, orNext(want.Want), verdictOf(v))
-		}
-	}
-	if err != nil || s.Fault != "" {
-		if s.Fault == "" || err == nil || !strings.Contains(err.Error(), s.Fault) {
-			res.Failures = append(res.Failures, Failure{Step: number, What: k.String() + ": fault", Want: s.Fault, Got: fmt.Sprint(err)})
-		}
-		return nil
-	}
-	res.compare(Failure{Step: number, What: k.String() + ": publishes"}, list(s.Publishes), list(r.published(len(s.Publishes))))
-	res.compare(Failure{Step: number, What: k.String() + ": store"}, list(s.Store), list(r.Services.takeKept()))
-	return nil
 }
 
 func orNext(m map[string]any) map[string]any {

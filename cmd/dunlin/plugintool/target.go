@@ -104,7 +104,7 @@ func readOrEmpty(path string) []byte {
 func (t *Target) WASM() bool { return bytes.HasPrefix(t.files.code, []byte("\x00asm")) }
 
 // load lays the plugin out as an operator would and reads it as the broker does.
-func (t *Target) load(config map[string]any) (*manifest.Package, error) {
+func (t *Target) load(s *Scenario) (*manifest.Package, error) {
 	if err := t.read(); err != nil {
 		return nil, err
 	}
@@ -123,7 +123,7 @@ func (t *Target) load(config map[string]any) (*manifest.Package, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := toml.NewEncoder(&op).Encode(map[string]any{"plugin": map[string]any{"grant": m.Capabilities}, "config": config}); err != nil {
+	if err := toml.NewEncoder(&op).Encode(map[string]any{"plugin": map[string]any{"grant": s.grants(m)}, "config": s.config()}); err != nil {
 		return nil, fmt.Errorf("config: %w", err)
 	}
 	own := filepath.Join(dir, name)
@@ -156,20 +156,26 @@ type Run struct {
 	Services *Notes
 
 	target   *Target
-	config   map[string]any
+	lobby    *plugin.Lobby
+	waiting  []waiting // of earlier steps
+	clock    uint64    // the time of the last record of a scenario, and of answers
 	host     plugin.Transport
 	instance plugin.Instance
 	shut     func()
 }
 
-// Open starts the plugin with a configuration, with all that its manifest asks
-// for granted except the capabilities in deny.
-func (t *Target) Open(ctx context.Context, config map[string]any, deny ...string) (*Run, error) {
-	p, err := t.load(config)
+// Open starts the plugin with the configuration of a scenario (nil: none), with all
+// that its manifest asks for granted except the capabilities in deny.
+func (t *Target) Open(ctx context.Context, s *Scenario, deny ...string) (*Run, error) {
+	p, err := t.load(s)
 	if err != nil {
 		return nil, err
 	}
-	r := &Run{Package: p, Services: newNotes(), target: t, config: config, shut: func() {}}
+	r := &Run{Package: p, Services: newNotes(s, p), target: t, shut: func() {}}
+	r.lobby = r.Services.lobby
+	if err := r.Services.grantOrigins(p.Grants); err != nil {
+		return nil, err
+	}
 	if t.WASM() {
 		r.host, err = wasm.New(wasm.Config{CacheDir: t.CacheDir, Shards: 1, Log: t.log()})
 	} else {
@@ -199,8 +205,9 @@ func (r *Run) open(ctx context.Context, deny []string) (plugin.Instance, error) 
 		Name: r.Package.Manifest.Name, Manifest: r.Package.Manifest, Code: r.Package.Code, Path: r.target.Path, SHA256: r.Package.SHA256,
 		Config: r.Package.Config, Node: node, Version: version, Log: r.target.log(),
 	}
+	r.Services.always(&s.Services)
 	for _, c := range r.Package.Grants {
-		if !contains(deny, c) {
+		if word, _, _ := strings.Cut(c, ":"); !contains(deny, c) && !contains(deny, word) {
 			s.Grants = append(s.Grants, c)
 			r.Services.grant(&s.Services, c)
 		}

@@ -75,6 +75,9 @@ func showExt(m map[string]any, x contract.Ext, b []byte, v contract.Verdict) {
 		if mask&contract.FlagRetain != 0 {
 			m["retain"] = value.Has(contract.FlagRetain)
 		}
+	case contract.ExtPending:
+		_, ms, _ := v.Pending()
+		m["within_ms"] = int64(ms)
 	case contract.ExtPublishes:
 		m["publishes"] = messages(b)
 	case contract.ExtLimits:
