@@ -54,9 +54,13 @@ func start(s setup, name string, qos byte) (p pair, err error) {
 // dunlin writes the files of a Dunlin; to is the port that its bridge goes to, 0: it
 // has none.
 func dunlin(s setup, b *broker, to int, qos byte) error {
+	plugins, err := filepath.Abs(s.plugins) // the broker runs elsewhere
+	if err != nil {
+		return err
+	}
 	files := map[string]string{
 		"etc/dunlin.toml": fmt.Sprintf("[mqtt]\nmax_mqueue_len = 0\nmax_inflight = 1000\n[sys]\ninterval = \"0\"\nheartbeat = \"0\"\n"+
-			"[plugins]\nallow_unpinned = true\ndirs = [%q]\n[listener.tcp.external]\nbind = \"127.0.0.1:%d\"\nmax_conn_rate = 0\n", s.plugins, b.port),
+			"[plugins]\nallow_unpinned = true\ndirs = [%q]\n[listener.tcp.external]\nbind = \"127.0.0.1:%d\"\nmax_conn_rate = 0\n", plugins, b.port),
 		"loaded_plugins": "",
 	}
 	if to > 0 {
