@@ -81,7 +81,7 @@ bench-hostile: plugins ## attack a broker by its plugins, and reload every plugi
 	$(GO) test -count=1 -v -run 'TestHostile|TestReloadsUnderLoad' -parallel 1 ./test -args -hostile 5s -reloads 30 | grep -E 'p99|^(---|ok|FAIL)'
 
 .PHONY: bench-durable
-bench-durable: build ## durable QoS 1 in the three modes beside mosquitto, backlogs, and the recovery of 100,000 sessions with a million messages
+bench-durable: build bench-peers ## durable QoS 1 in the three modes beside mosquitto and mochi, backlogs, and the recovery of 100,000 sessions with a million messages
 	$(GO) run ./bench/durable -dunlin $(BUILD)/dunlin$(EXE)
 	$(GO) test -run '^$$' -bench BenchmarkRecover -benchtime 3x ./core/registry -recover-sessions 100000
 

@@ -40,6 +40,8 @@ func start(s setup, name string) (*broker, error) {
 		text = fmt.Sprintf("listener %d 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location %s/\nmax_queued_messages 0\nmax_inflight_messages 100\n",
 			l.Addr().(*net.TCPAddr).Port, home)
 		b.cmd = exec.Command("mosquitto", "-c", file)
+	case "mochi", "mochi-sync":
+		b.cmd = exec.Command(s.mochi, "-addr", b.addr, "-dir", home, "-keep", map[string]string{"mochi": "nosync", "mochi-sync": "sync"}[name])
 	case "memory", "async", "sync":
 		text = fmt.Sprintf("[mqtt]\ndurability = %q\nmax_mqueue_len = 0\nmax_inflight = 100\n[sys]\ninterval = \"0\"\nheartbeat = \"0\"\n[listener.tcp.external]\nbind = %q\nmax_conn_rate = 0\n", name, b.addr)
 		b.cmd = exec.Command(s.binary, "foreground", "--home", home)

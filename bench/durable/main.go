@@ -17,6 +17,7 @@ import (
 // setup is what all rows share.
 type setup struct {
 	binary   string
+	mochi    string
 	dir      string
 	seconds  time.Duration
 	window   int
@@ -28,8 +29,9 @@ func main() {
 	var s setup
 	var brokers, publishers string
 	flag.StringVar(&s.binary, "dunlin", "build/dunlin", "the broker's binary")
+	flag.StringVar(&s.mochi, "mochi", "build/peers/mochi", "mochi-mqtt with its Pebble hook, see make bench-peers")
 	flag.StringVar(&s.dir, "dir", "", "where brokers keep what they keep; empty: a new directory, removed at the end")
-	flag.StringVar(&brokers, "brokers", "memory,async,sync,mosquitto", "dunlin's modes, and mosquitto")
+	flag.StringVar(&brokers, "brokers", "memory,async,sync,mosquitto,mochi,mochi-sync", "dunlin's modes, mosquitto, and mochi-mqtt with its Pebble hook")
 	flag.StringVar(&publishers, "publishers", "1,64,1024", "numbers of publishers")
 	flag.DurationVar(&s.seconds, "for", 5*time.Second, "time of each row")
 	flag.IntVar(&s.window, "window", 16, "publications that a publisher has under way")
