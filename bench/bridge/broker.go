@@ -127,19 +127,6 @@ func (b *broker) stop() {
 	_ = b.cmd.Wait()
 }
 
-// used is the processor time of a process.
-func used(pid int) (time.Duration, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	f := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	user, err1 := strconv.ParseInt(string(f[11]), 10, 64)
-	system, err2 := strconv.ParseInt(string(f[12]), 10, 64)
-	const ticks = 100 // USER_HZ
-	return time.Duration(user+system) * time.Second / ticks, errors.Join(err1, err2)
-}
-
 // child is the first process that b has started; 0: none.
 func (b *broker) child() int {
 	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", b.cmd.Process.Pid))

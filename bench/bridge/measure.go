@@ -30,10 +30,10 @@ type times struct{ here, bridge, there time.Duration }
 
 func (p pair) used() (t times, err error) {
 	var errs [3]error
-	t.here, errs[0] = used(p.here.cmd.Process.Pid)
-	t.there, errs[1] = used(p.there.cmd.Process.Pid)
+	t.here, errs[0] = load.ProcessorTime(p.here.cmd.Process.Pid)
+	t.there, errs[1] = load.ProcessorTime(p.there.cmd.Process.Pid)
 	if pid := p.here.child(); pid > 0 {
-		t.bridge, errs[2] = used(pid)
+		t.bridge, errs[2] = load.ProcessorTime(pid)
 	}
 	return t, errors.Join(errs[:]...)
 }

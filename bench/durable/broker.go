@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -86,19 +85,6 @@ func (b *broker) stop() {
 	_ = b.cmd.Process.Kill()
 	_ = b.cmd.Wait()
 	_ = b.said.Close()
-}
-
-// used is the processor time that the broker has used.
-func (b *broker) used() (time.Duration, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", b.cmd.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
-	f := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	user, err1 := strconv.ParseInt(string(f[11]), 10, 64)
-	system, err2 := strconv.ParseInt(string(f[12]), 10, 64)
-	const ticks = 100 // USER_HZ
-	return time.Duration(user+system) * time.Second / ticks, errors.Join(err1, err2)
 }
 
 // written is how many bytes the broker has had written to a disk.

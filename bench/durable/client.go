@@ -116,7 +116,7 @@ func micros(us float64) time.Duration { return time.Duration(us * float64(time.M
 
 // drain lets the clients come and take what waits for them, all at once.
 func drain(s setup, b *broker, acked int64, r *result) error {
-	cpu, err := b.used()
+	cpu, err := load.ProcessorTime(b.cmd.Process.Pid)
 	if err != nil {
 		return err
 	}
@@ -134,7 +134,7 @@ func drain(s setup, b *broker, acked int64, r *result) error {
 		}
 	}
 	took := time.Duration(w.ended.Load() - began.UnixNano())
-	cpu2, err := b.used()
+	cpu2, err := load.ProcessorTime(b.cmd.Process.Pid)
 	r.drained = w.got.Load()
 	r.drain = float64(r.drained) / took.Seconds()
 	r.drainCPU = float64((cpu2 - cpu).Microseconds()) / float64(r.drained)

@@ -40,6 +40,16 @@ func Measure(pid int) (Usage, error) {
 	return Usage{CPU: f.cpu, Resident: f.rss, Proportional: f.pss}, nil
 }
 
+// ProcessorTime is what a process alone has used, user and system, without its
+// children.
+func ProcessorTime(pid int) (time.Duration, error) {
+	s, ok := readStat(pid)
+	if !ok {
+		return 0, fmt.Errorf("process %d: its times cannot be read", pid)
+	}
+	return s.cpu, nil
+}
+
 // read is zero where there is nothing to read: processes come and go.
 func (p *probe) read() (f figures) {
 	if p.pid == 0 {

@@ -212,19 +212,3 @@ func (w *watcher) end() (uint64, error) {
 	err := json.Unmarshal(w.out.Bytes(), &res)
 	return res.Received + res.Foreign, err
 }
-
-// cpu is the processor time that a process has used; 0 if that is not known.
-func cpu(pid int) time.Duration {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0
-	}
-	f := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(f) < 13 {
-		return 0
-	}
-	user, _ := strconv.ParseInt(string(f[11]), 10, 64)
-	system, _ := strconv.ParseInt(string(f[12]), 10, 64)
-	const ticks = 100 // USER_HZ
-	return time.Duration(user+system) * time.Second / ticks
-}

@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/dunlinmq/dunlin/bench/load"
 )
 
 // setup is what all rows share.
@@ -108,9 +110,12 @@ func measure(s setup) (r row, err error) {
 			return r, err
 		}
 	}
-	before := [2]time.Duration{cpu(b.cmd.Process.Pid), cpu(pid)}
+	before, err := times(b.cmd.Process.Pid, pid)
+	if err != nil {
+		return r, err
+	}
 	began := time.Now()
-	load, err := b.publish(s)
+	gen, err := b.publish(s)
 	if err != nil {
 		return r, err
 	}
@@ -119,8 +124,12 @@ func measure(s setup) (r row, err error) {
 		return r, err
 	}
 	r.took, r.behind = time.Since(began), time.Since(published)
-	r.sent, r.load = load.sent, load.cpu
-	r.broker, r.plugin = cpu(b.cmd.Process.Pid)-before[0], cpu(pid)-before[1]
+	r.sent, r.load = gen.sent, gen.cpu
+	after, err := times(b.cmd.Process.Pid, pid)
+	if err != nil {
+		return r, err
+	}
+	r.broker, r.plugin = after[0]-before[0], after[1]-before[1]
 	if watch != nil {
 		r.received, err = watch.end()
 	}
@@ -164,4 +173,13 @@ func average() string {
 	b, _ := os.ReadFile("/proc/loadavg")
 	f := strings.Fields(string(b))
 	return strings.Join(f[:min(3, len(f))], " ")
+}
+
+// times is what the broker and the plugin have used of the processor.
+func times(broker, plugin int) (t [2]time.Duration, err error) {
+	if t[0], err = load.ProcessorTime(broker); err != nil {
+		return t, err
+	}
+	t[1], err = load.ProcessorTime(plugin)
+	return t, err
 }
